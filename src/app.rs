@@ -1,0 +1,1 @@
+//! A gateway: built from settings, run until stopped, drained in order.

@@ -1,0 +1,121 @@
+//! Identity: what a request presents becomes a proven [`Tenant`], or a refusal.
+//!
+//! *Comes in*: [`Presented`], the raw credentials of one request as the HTTP room found them. *Goes out*: a [`Tenant`] or an
+//! [`AuthError`] with its status class and stable code. *Never*: I/O while verifying; a tenant taken from anything but a
+//! verified credential; an algorithm taken from a token's header; a secret in a message.
+//!
+//! A `Tenant` has no public constructor: whoever holds one holds the proof.
+
+mod directory;
+
+pub use directory::{Directory, Profile};
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::config::TenantId;
+
+/// The credentials and their surroundings as one request presents them; nothing of it is verified.
+///
+/// Every field keeps *all* the values that were sent, so that two that disagree can be seen.
+#[derive(Default, Debug)]
+pub struct Presented<'r> {
+    /// `Authorization` headers, whole.
+    pub authorization: Vec<&'r [u8]>,
+    /// `?access_token=`, percent-decoded.
+    pub access_token: Vec<String>,
+    /// `?k=`, percent-decoded; the path's key segment; `X-Api-Key`.
+    pub write_keys: Vec<String>,
+    /// `X-Tenant-ID` headers.
+    pub tenant_header: Vec<&'r [u8]>,
+    /// `X-Proxy-Secret` headers.
+    pub proxy_secret: Vec<&'r [u8]>,
+    /// `Origin` headers.
+    pub origin: Vec<&'r [u8]>,
+    /// The address of the TCP peer (never of a forwarding header).
+    pub peer: Option<IpAddr>,
+}
+
+/// How a tenant was proven.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Proof {
+    /// A JWT of this issuer (its name in the settings).
+    Jwt(String),
+    /// A write key (its name in the settings).
+    WriteKey(String),
+    /// A trusted proxy's header.
+    Proxy,
+}
+
+/// A proven tenant. The only way to have one is [`Authenticator::verify`].
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    profile: Arc<Profile>,
+    proof: Proof,
+    /// The request's origin host (`app.example`, with a port that is not the default), if it is one of the tenant's origins.
+    host: Option<String>,
+}
+
+impl Tenant {
+    /// Its id.
+    pub fn id(&self) -> &TenantId {
+        &self.profile.id
+    }
+
+    /// Its settings, budget and account.
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.profile
+    }
+
+    /// How it was proven.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The host tag of its points: the origin's host, only when that origin is listed (a `*` lists none).
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// Whether the credential may write this measurement (a write key can be bound to some).
+    pub fn may_write(&self, _measurement: &str) -> bool {
+        unimplemented!("auth room")
+    }
+}
+
+/// Why no tenant was proven.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{detail}")]
+pub struct AuthError {
+    /// The class of the refusal.
+    pub kind: Refusal,
+    /// The stable code of the answer, such as `token_expired`.
+    pub code: &'static str,
+    /// What is wrong and what to do, for a developer; no part of any credential.
+    pub detail: String,
+}
+
+/// The class of a refusal: the HTTP room makes a status of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// 401: no credential, or a bad one.
+    Unauthenticated,
+    /// 403: a good credential that may not do this.
+    Forbidden,
+}
+
+/// Verifies credentials against the settings in force. Built once per generation of settings; shared by all workers.
+#[derive(Debug)]
+pub struct Authenticator {
+    #[expect(dead_code, reason = "auth room")]
+    directory: Arc<Directory>,
+}
+
+impl Authenticator {
+    /// Proves the tenant of one request. `now` in nanoseconds since 1970.
+    pub fn verify(&self, _presented: &Presented<'_>, _now: i64) -> Result<Tenant, AuthError> {
+        unimplemented!("auth room")
+    }
+}

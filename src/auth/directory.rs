@@ -1,0 +1,47 @@
+//! The tenants that exist, each with what the later rooms need of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::admit::Quota;
+use crate::config::{TenantId, TenantSettings};
+use crate::outcome::Account;
+
+/// Everything that belongs to one tenant, shared by its requests.
+#[derive(Debug)]
+pub struct Profile {
+    /// Its id.
+    pub id: TenantId,
+    /// Its settings.
+    pub settings: TenantSettings,
+    /// Where its points go: its own bucket or the default one. The name in file mode too.
+    pub destination: Arc<str>,
+    /// Its budget.
+    pub quota: Quota,
+    /// Its row of the ledger.
+    pub account: Arc<Account>,
+}
+
+/// All tenants, by id.
+#[derive(Debug, Default)]
+pub struct Directory {
+    profiles: HashMap<TenantId, Arc<Profile>>,
+}
+
+impl Directory {
+    /// Collects the profiles.
+    pub fn new(profiles: impl IntoIterator<Item = Profile>) -> Self {
+        let profiles = profiles.into_iter().map(|p| (p.id.clone(), Arc::new(p))).collect();
+        Self { profiles }
+    }
+
+    /// The tenant of this id.
+    pub fn get(&self, id: &TenantId) -> Option<&Arc<Profile>> {
+        self.profiles.get(id)
+    }
+
+    /// All tenants, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.profiles.values()
+    }
+}

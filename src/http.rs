@@ -1,0 +1,1 @@
+//! The border to HTTP: the only room that knows actix.

@@ -1,0 +1,62 @@
+//! One body of a proven tenant becomes lines: decode, enrich and encode in a row.
+//!
+//! *Comes in*: the inflated bytes and the request's [`Context`]. *Goes out*: [`Lines`], with each rejected item's index and reason. *Never*: I/O,
+//! a clock of its own, or a line of another tenant than the context's.
+
+use bumpalo::Bump;
+
+use crate::decode::{self, DecodeError};
+use crate::encode::encode;
+use crate::enrich::{Context, Enricher};
+use crate::outcome::Rejection;
+
+/// What became of one body.
+#[derive(Debug, Default, PartialEq)]
+pub struct Lines {
+    /// Line protocol, one line a point.
+    pub body: Vec<u8>,
+    /// How many lines.
+    pub points: usize,
+    /// The items that became none, in the order sent.
+    pub rejected: Vec<Rejection>,
+    /// Free tags left out because the catalog does not list them.
+    pub tags_dropped: u64,
+}
+
+/// Makes lines of a body. `charge` is told how many events there are before any is worked on (the rate is counted in points, and a
+/// batch is admitted whole); its error is passed on.
+pub fn ingest<E>(
+    enricher: &Enricher,
+    mut context: Context<'_>,
+    body: &[u8],
+    max_events: usize,
+    charge: impl FnOnce(usize) -> Result<(), E>,
+) -> Result<Result<Lines, DecodeError>, E> {
+    let decoded = match decode::decode(body, max_events) {
+        Ok(decoded) => decoded,
+        Err(error) => return Ok(Err(error)),
+    };
+    charge(decoded.items.len())?;
+    context.sent_at_ms = decoded.sent_at_ms;
+    let at = context.received;
+    let request = enricher.request(context);
+    let mut arena = Bump::new();
+    let mut lines = Lines { body: Vec::with_capacity(body.len()), ..Lines::default() };
+    for (index, item) in decoded.items.iter().enumerate() {
+        arena.reset();
+        let (reason, detail) = match item {
+            Ok(event) => match request.point(event, &arena) {
+                Ok(point) => {
+                    encode(&point, &mut lines.body);
+                    lines.points += 1;
+                    continue;
+                }
+                Err(rejected) => (rejected.reason, rejected.detail),
+            },
+            Err(unreadable) => (unreadable.reason, unreadable.detail.clone()),
+        };
+        lines.rejected.push(Rejection { at, index, reason, detail });
+    }
+    lines.tags_dropped = request.tags_dropped();
+    Ok(Ok(lines))
+}

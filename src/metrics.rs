@@ -1,0 +1,162 @@
+//! Our own telemetry: typed names and bounded labels.
+//!
+//! *Comes in*: typed events from the other rooms (`metrics.request(…)`), never a raw name or label. *Goes out*: the Prometheus text of
+//! `/metrics`. *Never*: an unbounded label: a tenant stands in a label only among the busiest, see [`exposition`].
+
+mod exposition;
+
+pub use exposition::TENANT_LABELS;
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// How one write to the destination ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteResult {
+    /// Taken.
+    Delivered,
+    /// Refused in part or whole: split, bisected or dead-lettered.
+    Refused,
+    /// Not now: retried after a back-off.
+    Retried,
+    /// The lane or the server paused.
+    Paused,
+}
+
+impl WriteResult {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Retried => "retried",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+/// All metrics of the process. Shared by `Arc`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_seconds: Histogram,
+    delivery_lag_seconds: Histogram,
+    writes: IntCounterVec,
+    write_seconds: Histogram,
+    batch_points: Histogram,
+    tags_dropped: IntCounter,
+    spool_bytes: IntGauge,
+    spool_limit_bytes: IntGauge,
+    spool_points: IntGauge,
+    spool_oldest_seconds: prometheus::Gauge,
+}
+
+impl Metrics {
+    /// Registers everything. An error means two metrics of one name: a mistake in this file.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new("tagline_http_requests_total", "Requests to the ingest routes, by status"),
+                &["status"],
+            )?,
+            request_seconds: Histogram::with_opts(
+                HistogramOpts::new("tagline_http_request_seconds", "From the request's head to its answer")
+                    .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0]),
+            )?,
+            delivery_lag_seconds: Histogram::with_opts(
+                HistogramOpts::new("tagline_delivery_lag_seconds", "From acceptance to the destination's confirmation")
+                    .buckets(vec![0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0]),
+            )?,
+            writes: IntCounterVec::new(
+                Opts::new("tagline_writes_total", "Writes to the destination, by how they ended"),
+                &["result"],
+            )?,
+            write_seconds: Histogram::with_opts(
+                HistogramOpts::new("tagline_write_seconds", "One write to the destination")
+                    .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
+            )?,
+            batch_points: Histogram::with_opts(
+                HistogramOpts::new("tagline_batch_points", "Points in one delivered batch")
+                    .buckets(vec![1.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 2500.0, 5000.0]),
+            )?,
+            tags_dropped: IntCounter::new(
+                "tagline_tags_dropped_total",
+                "Free tags left out because the catalog does not list them (the points were kept)",
+            )?,
+            spool_bytes: IntGauge::new("tagline_spool_bytes", "Line protocol that waits for delivery")?,
+            spool_limit_bytes: IntGauge::new("tagline_spool_limit_bytes", "The most that may wait")?,
+            spool_points: IntGauge::new("tagline_spool_points", "Points that wait for delivery")?,
+            spool_oldest_seconds: prometheus::Gauge::new(
+                "tagline_spool_oldest_seconds",
+                "Age of the oldest point that waits",
+            )?,
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        let build = IntGauge::with_opts(
+            Opts::new("tagline_build_info", "1, with the version as a label").const_label("version", env!("CARGO_PKG_VERSION")),
+        )?;
+        build.set(1);
+        self.registry.register(Box::new(build))?;
+        self.registry.register(Box::new(self.requests.clone()))?;
+        self.registry.register(Box::new(self.request_seconds.clone()))?;
+        self.registry.register(Box::new(self.delivery_lag_seconds.clone()))?;
+        self.registry.register(Box::new(self.writes.clone()))?;
+        self.registry.register(Box::new(self.write_seconds.clone()))?;
+        self.registry.register(Box::new(self.batch_points.clone()))?;
+        self.registry.register(Box::new(self.tags_dropped.clone()))?;
+        self.registry.register(Box::new(self.spool_bytes.clone()))?;
+        self.registry.register(Box::new(self.spool_limit_bytes.clone()))?;
+        self.registry.register(Box::new(self.spool_points.clone()))?;
+        self.registry.register(Box::new(self.spool_oldest_seconds.clone()))
+    }
+
+    /// A request to an ingest route was answered.
+    pub fn request(&self, status: u16, took: Duration) {
+        self.requests.with_label_values(&[status_label(status)]).inc();
+        self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    /// One write to the destination ended.
+    pub fn write(&self, result: WriteResult, took: Duration) {
+        self.writes.with_label_values(&[result.as_str()]).inc();
+        self.write_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A batch was delivered; `lag` since its oldest point was accepted.
+    pub fn delivered(&self, points: u64, lag: Duration) {
+        self.batch_points.observe(points as f64);
+        self.delivery_lag_seconds.observe(lag.as_secs_f64());
+    }
+
+    /// Free tags were left out.
+    pub fn tags_dropped(&self, count: u64) {
+        self.tags_dropped.inc_by(count);
+    }
+}
+
+/// The statuses that the ingest routes answer with; anything else would be a label of its own making.
+fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        202 => "202",
+        204 => "204",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        408 => "408",
+        413 => "413",
+        415 => "415",
+        429 => "429",
+        503 => "503",
+        _ => "other",
+    }
+}
