@@ -33,8 +33,8 @@ pub struct Permit<'q> {
 
 impl Quota {
     /// A budget of these limits, with the rates divided by `replicas`; `max_events` is the floor of the burst.
-    pub fn new(_limits: Limits, _replicas: u32, _max_events: usize) -> Self {
-        unimplemented!("admit room")
+    pub fn new(limits: Limits, _replicas: u32, _max_events: usize) -> Self {
+        Self { limits }
     }
 
     /// Before the body is read: takes a place in flight and looks whether the tenant is in debt. A request costs one point here.

@@ -7,6 +7,8 @@
 //! A `Tenant` has no public constructor: whoever holds one holds the proof.
 
 mod directory;
+#[cfg(test)]
+mod for_test;
 
 pub use directory::{Directory, Profile};
 
@@ -80,8 +82,10 @@ impl Tenant {
     }
 
     /// Whether the credential may write this measurement (a write key can be bound to some).
-    pub fn may_write(&self, _measurement: &str) -> bool {
-        unimplemented!("auth room")
+    pub fn may_write(&self, measurement: &str) -> bool {
+        let Proof::WriteKey(name) = &self.proof else { return true };
+        let Some(key) = self.profile.settings.keys.get(name) else { return false };
+        key.measurements.is_empty() || key.measurements.iter().any(|m| m == measurement)
     }
 }
 
