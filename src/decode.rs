@@ -4,13 +4,38 @@
 //! none; or one [`DecodeError`] when the body as a whole cannot be read. *Never*: a look at the content type; a tenant (a body that
 //! names one is not believed: the member is not even read); more memory than a small multiple of the body.
 //!
-//! A new format is a file of its own in this folder, and a line in [`decode`].
+//! One bad item never spoils its neighbours: wrong types are findings, not parse errors. Only what is no JSON at all, or JSON of no known shape,
+//! fails the body.
+//!
+//! A new format is a file of its own in this folder, and a line in `item`, which tells them apart.
+
+mod item;
+mod json;
+mod metric_list;
+mod native;
+mod salvage;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use json::is_name;
 
 use std::borrow::Cow;
 
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::outcome::Reason;
+
+/// The measurement of an event that names none.
+pub const DEFAULT_MEASUREMENT: &str = "frontend_performance";
+
+/// The most metrics that one event may carry. One more is kept by the decoder, so that the next room sees that there were too many, and no
+/// more than that: a small body must not become a large vector.
+pub const MAX_METRICS: usize = 64;
+
+/// The most tags that one event may carry, those of its envelope included.
+pub const MAX_TAGS: usize = 32;
 
 /// A number as it stood in the body.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -21,7 +46,7 @@ pub enum Number {
     Float(f64),
 }
 
-/// One event, not yet checked against the catalog. Strings are as sent, unbounded but by the body.
+/// One event, not yet checked against the catalog. Strings are as sent, unbounded but by the body. A member that was `null` is absent.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Event<'b> {
     /// The measurement; `frontend_performance` when the body names none.
@@ -32,9 +57,9 @@ pub struct Event<'b> {
     pub view_name: Option<Cow<'b, str>>,
     /// `actionName`
     pub action_name: Option<Cow<'b, str>>,
-    /// `metrics`, in the order sent, duplicates kept.
+    /// `metrics`, in the order sent, duplicates kept; at most [`MAX_METRICS`] + 1.
     pub metrics: Vec<(Cow<'b, str>, Number)>,
-    /// `tags`, in the order sent, duplicates kept.
+    /// `tags`, in the order sent, duplicates kept; at most [`MAX_TAGS`] + 1. Numbers and booleans are taken as their text.
     pub tags: Vec<(Cow<'b, str>, Cow<'b, str>)>,
     /// `timestamp`: milliseconds since 1970, may be fractional.
     pub timestamp_ms: Option<Number>,
@@ -53,6 +78,18 @@ pub struct Unreadable {
     pub detail: String,
 }
 
+/// What an envelope says for all its events; an event's own member wins. Kept once and not copied into the events, so that a long value
+/// beside many events costs no more than its place in the body.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Defaults<'b> {
+    /// `sessionId`
+    pub session_id: Option<Cow<'b, str>>,
+    /// `viewName`
+    pub view_name: Option<Cow<'b, str>>,
+    /// `tags`; an event's own tag of the same name wins.
+    pub tags: Vec<(Cow<'b, str>, Cow<'b, str>)>,
+}
+
 /// A body, read.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Decoded<'b> {
@@ -60,6 +97,8 @@ pub struct Decoded<'b> {
     pub items: Vec<Result<Event<'b>, Unreadable>>,
     /// `sentAt` of an envelope: milliseconds since 1970 by the client's clock.
     pub sent_at_ms: Option<f64>,
+    /// What an envelope says for all its events; empty for the other shapes.
+    pub defaults: Defaults<'b>,
 }
 
 /// A body that cannot be read at all.
@@ -76,7 +115,9 @@ pub enum DecodeError {
         column: usize,
     },
     /// JSON of no known shape.
-    #[error("the body is none of: an event, an array of events, an envelope {{events:[…]}}, a metric list: {0}")]
+    #[error(
+        "the body is none of: an event, an array of events, an envelope {{events:[…]}}, a metric list: {0}"
+    )]
     UnknownShape(&'static str),
     /// More events than one request may carry.
     #[error("{found} events in one request; the limit is {limit}")]
@@ -89,6 +130,50 @@ pub enum DecodeError {
 }
 
 /// Reads a body by what it is. `max_events` is the most items that one body may carry.
-pub fn decode<'b>(_body: &'b [u8], _max_events: usize) -> Result<Decoded<'b>, DecodeError> {
-    unimplemented!("decode room")
+///
+/// UTF-8, with or without a byte order mark. A body that is well-formed JSON and yet holds what no type of ours can (`1e999`, half a
+/// surrogate pair) is read a second time, item by item, so that only the item that holds it is refused.
+pub fn decode<'b>(body: &'b [u8], max_events: usize) -> Result<Decoded<'b>, DecodeError> {
+    let text = text(body)?;
+    let first = match item::read(text, max_events, item::Reading::Direct) {
+        Ok(read) => return read,
+        Err(error) => error,
+    };
+    if serde_json::from_str::<&RawValue>(text).is_err() {
+        return Err(not_json(&first));
+    }
+    if let Ok(read) = item::read(text, max_events, item::Reading::ItemByItem) {
+        return read;
+    }
+    // What cannot be held stands in the body's own members: an event on its own, or what an envelope says for all.
+    let items = vec![Err(salvage::why_unreadable(text))];
+    Ok(Decoded {
+        items,
+        ..Decoded::default()
+    })
+}
+
+fn text(body: &[u8]) -> Result<&str, DecodeError> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    std::str::from_utf8(body).map_err(|error| {
+        let before = &body[..error.valid_up_to()];
+        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
+        DecodeError::NotJson {
+            what: "bytes that are not UTF-8",
+            line: 1 + before.iter().filter(|&&b| b == b'\n').count(),
+            column: 1 + before.len() - line_start,
+        }
+    })
+}
+
+fn not_json(error: &serde_json::Error) -> DecodeError {
+    let what = match error.classify() {
+        Category::Eof => "the end in the middle of a value",
+        Category::Io | Category::Syntax | Category::Data => "a syntax error",
+    };
+    DecodeError::NotJson {
+        what,
+        line: error.line(),
+        column: error.column(),
+    }
 }

@@ -1,15 +1,44 @@
 //! Enrichment: an event of a proven tenant becomes a point.
 //!
-//! *Comes in*: an [`Event`], and the [`Context`] of its request with the [`Tenant`]. *Goes out*: a [`Point`] whose names, types, bounds and
+//! *Comes in*: an [`Event`](crate::decode::Event), and the [`Context`] of its request with the [`Tenant`]. *Goes out*: a [`Point`] whose names, types, bounds and
 //! nanosecond time are final, or a [`Rejected`] with the reason. *Never*: a tag of the caller's that overrides one of the server's;
 //! a field whose type differs from the catalog's; an allocation per point outside the request's arena; I/O.
+//!
+//! The rules, as users read them, stand in `docs/data-model.md`.
 
-use bumpalo::Bump;
+mod agent;
+mod compiled;
+mod fields;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod path;
+mod request;
+mod session;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod trace;
+
+pub use request::Request;
+
+use std::sync::Arc;
 
 use crate::auth::Tenant;
 use crate::clock::UnixNanos;
-use crate::decode::Event;
+use crate::config::Settings;
+use crate::decode::Defaults;
 use crate::outcome::Reason;
+
+use compiled::Rules;
+use timestamp::Ticks;
+
+/// The longest `sessionId`, bytes.
+pub const MAX_SESSION: usize = 128;
+/// The longest tag value (`viewName` and `actionName` are such), bytes.
+pub const MAX_TAG_VALUE: usize = 256;
+/// The longest path (the tags `path` and `endpoint`, and a `viewName` that is one), bytes, after its query is cut.
+pub const MAX_PATH: usize = 512;
 
 /// A field's value, of its final type.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -61,31 +90,39 @@ pub struct Rejected {
     pub detail: String,
 }
 
+impl Rejected {
+    fn because<T>(reason: Reason, detail: String) -> Result<T, Self> {
+        Err(Self { reason, detail })
+    }
+}
+
 /// Makes points; built once per generation of settings, shared by all workers.
 #[derive(Debug)]
-pub struct Enricher {}
-
-/// One request's enrichment: what is worked out once for all its events (user agent, host, skew).
-pub struct Request<'e, 'r> {
-    _enricher: &'e Enricher,
-    _context: Context<'r>,
+pub struct Enricher {
+    rules: Rules,
+    /// Outlives a reload, so that times stay unique over it.
+    ticks: Arc<Ticks>,
 }
 
 impl Enricher {
-    /// Works out what all events of one request share.
-    pub fn request<'e, 'r>(&'e self, context: Context<'r>) -> Request<'e, 'r> {
-        Request { _enricher: self, _context: context }
-    }
-}
-
-impl Request<'_, '_> {
-    /// Makes the point of one event. What it borrows lives in the event, the request, or `arena`.
-    pub fn point<'p>(&'p self, _event: &'p Event<'_>, _arena: &'p Bump) -> Result<Point<'p>, Rejected> {
-        unimplemented!("enrich room")
+    /// Compiles the rules of these settings: the first enricher of a process.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            rules: Rules::new(settings),
+            ticks: Arc::default(),
+        }
     }
 
-    /// How many free tags were left out so far because the catalog does not list them.
-    pub fn tags_dropped(&self) -> u64 {
-        unimplemented!("enrich room")
+    /// Compiles the rules of new settings; what makes times unique in this process goes on.
+    pub fn reloaded(&self, settings: &Settings) -> Self {
+        Self {
+            rules: Rules::new(settings),
+            ticks: Arc::clone(&self.ticks),
+        }
+    }
+
+    /// Works out what all events of one request share. `defaults` is what its envelope says for all of them.
+    pub fn request<'r>(&'r self, context: Context<'r>, defaults: &'r Defaults<'r>) -> Request<'r> {
+        Request::new(&self.rules, &self.ticks, context, defaults)
     }
 }

@@ -3,12 +3,18 @@
 //! *Comes in*: the inflated bytes and the request's [`Context`]. *Goes out*: [`Lines`], with each rejected item's index and reason. *Never*: I/O,
 //! a clock of its own, or a line of another tenant than the context's.
 
+#[cfg(test)]
+mod tests;
+
 use bumpalo::Bump;
 
 use crate::decode::{self, DecodeError};
 use crate::encode::encode;
 use crate::enrich::{Context, Enricher};
 use crate::outcome::Rejection;
+
+/// What the arena begins with: more than a usual point needs, so that it is allocated once a request.
+const ARENA: usize = 4 << 10;
 
 /// What became of one body.
 #[derive(Debug, Default, PartialEq)]
@@ -39,9 +45,12 @@ pub fn ingest<E>(
     charge(decoded.items.len())?;
     context.sent_at_ms = decoded.sent_at_ms;
     let at = context.received;
-    let request = enricher.request(context);
-    let mut arena = Bump::new();
-    let mut lines = Lines { body: Vec::with_capacity(body.len()), ..Lines::default() };
+    let request = enricher.request(context, &decoded.defaults);
+    let mut arena = Bump::with_capacity(ARENA);
+    let mut lines = Lines {
+        body: Vec::with_capacity(body.len()),
+        ..Lines::default()
+    };
     for (index, item) in decoded.items.iter().enumerate() {
         arena.reset();
         let (reason, detail) = match item {
@@ -55,7 +64,12 @@ pub fn ingest<E>(
             },
             Err(unreadable) => (unreadable.reason, unreadable.detail.clone()),
         };
-        lines.rejected.push(Rejection { at, index, reason, detail });
+        lines.rejected.push(Rejection {
+            at,
+            index,
+            reason,
+            detail,
+        });
     }
     lines.tags_dropped = request.tags_dropped();
     Ok(Ok(lines))

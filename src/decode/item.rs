@@ -1,0 +1,460 @@
+//! The shapes of a body and of an item, told apart by the members that stand in them.
+//!
+//! A body is an object or a list. An object with `events` is an envelope; with `metricName` an item of a metric list; with any other member
+//! of an event, an event. Unknown members are skipped, so that newer clients can say more; nothing here reads a tenant.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::json::{AnyValue, Name, Pairs, Scalar};
+use super::{
+    DEFAULT_MEASUREMENT, DecodeError, Decoded, Defaults, Event, MAX_METRICS, MAX_TAGS, Number, Unreadable,
+};
+use super::{metric_list, native, salvage};
+use crate::outcome::Reason;
+
+type Item<'b> = Result<Event<'b>, Unreadable>;
+
+/// How a list's items are read.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Reading {
+    /// Straight from the body: one value that cannot be held ends it all.
+    Direct,
+    /// Each cut out first, then read on its own.
+    ItemByItem,
+}
+
+/// Reads a body. The outer error is the parser's, the inner one ours.
+pub(super) fn read(
+    text: &str,
+    max_events: usize,
+    reading: Reading,
+) -> Result<Result<Decoded<'_>, DecodeError>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let body = BodyShape(Items { max_events, reading }).deserialize(&mut json)?;
+    json.end()?;
+    Ok(body)
+}
+
+/// The members of an object that have a meaning for us; the names are the wire's.
+#[derive(Default)]
+pub(super) struct Members<'b> {
+    pub(super) session_id: Option<Cow<'b, str>>,
+    pub(super) view_name: Option<Cow<'b, str>>,
+    pub(super) action_name: Option<Cow<'b, str>>,
+    pub(super) measurement: Option<Cow<'b, str>>,
+    pub(super) metric_name: Option<Cow<'b, str>>,
+    pub(super) trace_id: Option<Cow<'b, str>>,
+    pub(super) traceparent: Option<Cow<'b, str>>,
+    pub(super) metrics: Vec<(Cow<'b, str>, Number)>,
+    pub(super) tags: Vec<(Cow<'b, str>, Cow<'b, str>)>,
+    pub(super) timestamp: Option<Number>,
+    pub(super) seq: Option<u64>,
+    /// `value`, not yet known to be a number.
+    pub(super) value: Option<Scalar<'b>>,
+    sent_at_ms: Option<f64>,
+    events: Option<List<'b>>,
+    /// A bit for each known member that stood here.
+    seen: u32,
+    /// The first thing that is wrong.
+    finding: Option<Unreadable>,
+}
+
+/// The known members, in the order of their bits.
+pub(super) const KNOWN: [&str; 14] = [
+    "sessionId",
+    "viewName",
+    "actionName",
+    "measurement",
+    "metricName",
+    "traceId",
+    "traceparent",
+    "metrics",
+    "tags",
+    "timestamp",
+    "seq",
+    "value",
+    "sentAt",
+    "events",
+];
+
+/// Those of [`KNOWN`] that do not make an event of an object: they mean something beside others only.
+const BESIDE: [&str; 3] = ["value", "sentAt", "events"];
+
+impl<'b> Members<'b> {
+    /// Reads all members of an object. `body` says how `events` are read, and is none inside an item, where `events` and `sentAt` mean nothing.
+    fn read<A: MapAccess<'b>>(mut object: A, body: Option<Items>) -> Result<Self, A::Error> {
+        let mut members = Self::default();
+        while let Some(name) = object.next_key_seed(Name)? {
+            let known = KNOWN.iter().position(|known| *known == name);
+            let Some(bit) = known.filter(|at| body.is_some() || *at < 12) else {
+                object.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let twice = members.seen & (1 << bit) != 0;
+            members.seen |= 1 << bit;
+            let member = KNOWN[bit];
+            if twice {
+                object.next_value::<IgnoredAny>()?;
+                members.found::<()>(Reason::DuplicateName, || format!("`{member}` stands twice"));
+                continue;
+            }
+            match (member, body) {
+                ("metrics", _) => {
+                    let pairs = object.next_value_seed(Pairs::of(member, MAX_METRICS + 1))?;
+                    members.metrics = members.keep(pairs);
+                }
+                ("tags", _) => {
+                    let pairs = object.next_value_seed(Pairs::of(member, MAX_TAGS + 1))?;
+                    members.tags = members.keep(pairs);
+                }
+                ("events", Some(items)) => members.events = Some(object.next_value_seed(items)?),
+                _ => {
+                    let value = object.next_value_seed(AnyValue)?;
+                    members.take(member, value);
+                }
+            }
+        }
+        Ok(members)
+    }
+
+    fn take(&mut self, member: &'static str, value: Scalar<'b>) {
+        if matches!(value, Scalar::Null) && member != "value" {
+            return;
+        }
+        match member {
+            "sessionId" => self.session_id = self.string(member, value),
+            "viewName" => self.view_name = self.string(member, value),
+            "actionName" => self.action_name = self.string(member, value),
+            "measurement" => self.measurement = self.string(member, value),
+            "metricName" => self.metric_name = self.string(member, value),
+            "traceId" => self.trace_id = self.string(member, value),
+            "traceparent" => self.traceparent = self.string(member, value),
+            "timestamp" => self.timestamp = self.number(member, &value),
+            "sentAt" => self.sent_at_ms = self.number(member, &value).map(as_float),
+            "seq" => self.seq = self.sequence(&value),
+            _ => self.value = Some(value),
+        }
+    }
+
+    /// An empty string says nothing: it is as good as absent.
+    fn string(&mut self, member: &str, value: Scalar<'b>) -> Option<Cow<'b, str>> {
+        match value {
+            Scalar::Text(text) => Some(text).filter(|text| !text.is_empty()),
+            other => self.found(Reason::Malformed, || {
+                format!("`{member}` is {}, not a string", other.kind())
+            }),
+        }
+    }
+
+    fn number(&mut self, member: &str, value: &Scalar<'b>) -> Option<Number> {
+        match value.number() {
+            Ok(number) => Some(number),
+            Err(kind) => self.found(Reason::Malformed, || {
+                format!("`{member}` is {kind}, not a number")
+            }),
+        }
+    }
+
+    fn sequence(&mut self, value: &Scalar<'b>) -> Option<u64> {
+        match *value {
+            Scalar::Number(Number::Int(number)) if number >= 0 => Some(number.unsigned_abs()),
+            Scalar::Large(number) => Some(number),
+            ref other => self.found(Reason::Malformed, || match other {
+                Scalar::Number(_) => "`seq` is not a whole number of 0 or more".to_owned(),
+                other => format!("`seq` is {}, not a number", other.kind()),
+            }),
+        }
+    }
+
+    fn keep<T>(&mut self, pairs: Result<Vec<T>, Unreadable>) -> Vec<T> {
+        pairs.unwrap_or_else(|finding| {
+            self.finding.get_or_insert(finding);
+            Vec::new()
+        })
+    }
+
+    fn found<T>(&mut self, reason: Reason, detail: impl FnOnce() -> String) -> Option<T> {
+        self.finding.get_or_insert_with(|| Unreadable {
+            reason,
+            detail: detail(),
+        });
+        None
+    }
+
+    fn is_event(&self) -> bool {
+        let beside: u32 = (0..KNOWN.len())
+            .filter(|&at| BESIDE.contains(&KNOWN[at]))
+            .map(|at| 1 << at)
+            .sum();
+        self.seen & !beside != 0
+    }
+
+    fn into_item(self) -> Item<'b> {
+        match self.finding {
+            Some(finding) => Err(finding),
+            None if self.metric_name.is_some() => metric_list::event(self),
+            None if self.is_event() => Ok(native::event(self)),
+            None => Err(Unreadable {
+                reason: Reason::Malformed,
+                detail: "the item has none of an event's members (`metrics`, `viewName`, … or `metricName`)"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    fn into_body(mut self, max_events: usize) -> Result<Decoded<'b>, DecodeError> {
+        let items = match self.events.take() {
+            None if !self.is_event() => {
+                return Err(DecodeError::UnknownShape(
+                    "the object has no member of any of them",
+                ));
+            }
+            None => vec![self.into_item().map(with_measurement)],
+            Some(List::Other) => return Err(DecodeError::UnknownShape("`events` is not a list")),
+            Some(List::TooMany(found)) => {
+                return Err(DecodeError::TooManyEvents {
+                    found,
+                    limit: max_events,
+                });
+            }
+            Some(List::Of(items)) => return Ok(self.into_envelope(items)),
+        };
+        if max_events == 0 {
+            return Err(DecodeError::TooManyEvents { found: 1, limit: 0 });
+        }
+        Ok(Decoded {
+            items,
+            ..Decoded::default()
+        })
+    }
+
+    /// What is wrong with a member that stands for all events is wrong with each of them.
+    fn into_envelope(self, mut items: Vec<Item<'b>>) -> Decoded<'b> {
+        let too_long = self.measurement.as_ref().is_some_and(|name| name.len() > 64);
+        let finding = self.finding.or_else(|| {
+            too_long.then(|| Unreadable {
+                reason: Reason::UnknownMeasurement,
+                detail: "`measurement` is longer than any in the catalog".to_owned(),
+            })
+        });
+        if let Some(finding) = finding {
+            let detail = format!("in the envelope: {}", finding.detail);
+            for item in &mut items {
+                *item = Err(Unreadable {
+                    reason: finding.reason,
+                    detail: detail.clone(),
+                });
+            }
+            return Decoded {
+                items,
+                ..Decoded::default()
+            };
+        }
+        if let Some(measurement) = &self.measurement {
+            for event in items
+                .iter_mut()
+                .flatten()
+                .filter(|event| event.measurement.is_empty())
+            {
+                event.measurement = measurement.clone();
+            }
+        }
+        Decoded {
+            items: items.into_iter().map(|item| item.map(with_measurement)).collect(),
+            sent_at_ms: self.sent_at_ms,
+            defaults: Defaults {
+                session_id: self.session_id,
+                view_name: self.view_name,
+                tags: self.tags,
+            },
+        }
+    }
+}
+
+fn as_float(number: Number) -> f64 {
+    match number {
+        Number::Int(number) => number as f64,
+        Number::Float(number) => number,
+    }
+}
+
+fn with_measurement(mut event: Event<'_>) -> Event<'_> {
+    if event.measurement.is_empty() {
+        event.measurement = Cow::Borrowed(DEFAULT_MEASUREMENT);
+    }
+    event
+}
+
+/// A list of items, read.
+enum List<'b> {
+    Of(Vec<Item<'b>>),
+    /// How many there were; none is kept.
+    TooMany(usize),
+    /// It was no list.
+    Other,
+}
+
+/// Reads a list of items.
+#[derive(Clone, Copy)]
+struct Items {
+    max_events: usize,
+    reading: Reading,
+}
+
+impl<'de> DeserializeSeed<'de> for Items {
+    type Value = List<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+/// Writes the visits of a visitor for all that is neither a list nor an object.
+macro_rules! scalars_are {
+    ($value:expr) => {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("any value")
+        }
+
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok($value("null"))
+        }
+
+        fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($value("a boolean"))
+        }
+
+        fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($value("a number"))
+        }
+
+        fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($value("a number"))
+        }
+
+        fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($value("a number"))
+        }
+
+        fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+            Ok($value("a string"))
+        }
+    };
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = List<'de>;
+
+    scalars_are!(|_| List::Other);
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        AnyValue.visit_map(object)?;
+        Ok(List::Other)
+    }
+
+    /// Past the limit items are counted and no longer kept.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < self.max_events {
+            let item = match self.reading {
+                Reading::Direct => list.next_element_seed(ItemShape)?,
+                Reading::ItemByItem => list.next_element::<&RawValue>()?.map(|raw| alone(raw.get())),
+            };
+            let Some(item) = item else {
+                return Ok(List::Of(items));
+            };
+            items.push(item);
+        }
+        let mut found = items.len();
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            found += 1;
+        }
+        Ok(if found > self.max_events {
+            List::TooMany(found)
+        } else {
+            List::Of(items)
+        })
+    }
+}
+
+fn alone(raw: &str) -> Item<'_> {
+    let read = ItemShape.deserialize(&mut serde_json::Deserializer::from_str(raw));
+    read.unwrap_or_else(|_| Err(salvage::why_unreadable(raw)))
+}
+
+/// Reads one item of a list.
+struct ItemShape;
+
+impl ItemShape {
+    fn no_object<'b>(kind: &str) -> Item<'b> {
+        Err(Unreadable {
+            reason: Reason::Malformed,
+            detail: format!("the item is {kind}, not an object"),
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ItemShape {
+    type Value = Item<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ItemShape {
+    type Value = Item<'de>;
+
+    scalars_are!(Self::no_object);
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        Ok(Members::read(object, None)?.into_item())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        AnyValue.visit_seq(list)?;
+        Ok(Self::no_object("a list"))
+    }
+}
+
+/// Reads a whole body.
+struct BodyShape(Items);
+
+impl<'de> DeserializeSeed<'de> for BodyShape {
+    type Value = Result<Decoded<'de>, DecodeError>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for BodyShape {
+    type Value = Result<Decoded<'de>, DecodeError>;
+
+    scalars_are!(|_| Err(DecodeError::UnknownShape("it is neither an object nor a list")));
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        Ok(Members::read(object, Some(self.0))?.into_body(self.0.max_events))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Ok(match self.0.visit_seq(list)? {
+            List::TooMany(found) => Err(DecodeError::TooManyEvents {
+                found,
+                limit: self.0.max_events,
+            }),
+            List::Of(items) => {
+                let items = items.into_iter().map(|item| item.map(with_measurement)).collect();
+                Ok(Decoded {
+                    items,
+                    ..Decoded::default()
+                })
+            }
+            List::Other => Ok(Decoded::default()),
+        })
+    }
+}

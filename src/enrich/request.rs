@@ -1,0 +1,177 @@
+//! One request's enrichment.
+
+use std::cell::{Cell, OnceCell};
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+
+use crate::decode::{Defaults, Event, MAX_METRICS};
+use crate::outcome::Reason;
+
+use super::agent::Agent;
+use super::compiled::{MeasurementRules, Rules, is_reserved_measurement};
+use super::session::{self, Session};
+use super::timestamp::{self, Ticks};
+use super::{Context, FieldValue, Point, Rejected, fields, tags, trace};
+
+/// One request's enrichment: what is worked out once for all its events (server tags, user agent, skew, trace).
+pub struct Request<'r> {
+    pub(super) rules: &'r Rules,
+    ticks: &'r Ticks,
+    pub(super) context: Context<'r>,
+    pub(super) defaults: &'r Defaults<'r>,
+    /// Tenant, instance, host and the static tags: on every point.
+    server_tags: Vec<(&'r str, &'r str)>,
+    /// The header's trace id, if the header is valid.
+    trace: Option<String>,
+    /// Milliseconds to add to the client's times without `seq`.
+    clock_offset: i64,
+    /// Read from the header when the first point wants it.
+    agent: OnceCell<Agent<'r>>,
+    tags_dropped: Cell<u64>,
+}
+
+impl<'r> Request<'r> {
+    pub(super) fn new(
+        rules: &'r Rules,
+        ticks: &'r Ticks,
+        context: Context<'r>,
+        defaults: &'r Defaults<'r>,
+    ) -> Self {
+        let mut server_tags: Vec<_> = rules
+            .static_tags
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        server_tags.push(("tenant_id", context.tenant.id().as_str()));
+        server_tags.extend(
+            context
+                .tenant
+                .host()
+                .filter(|host| !host.is_empty())
+                .map(|host| ("host", host)),
+        );
+        server_tags.sort_unstable();
+        Self {
+            trace: context
+                .traceparent
+                .and_then(trace::id_of_header)
+                .map(|id| id.to_ascii_lowercase()),
+            clock_offset: timestamp::offset(context.sent_at_ms, context.received, rules.max_clock_skew),
+            rules,
+            ticks,
+            context,
+            defaults,
+            server_tags,
+            agent: OnceCell::new(),
+            tags_dropped: Cell::new(0),
+        }
+    }
+
+    /// Makes the point of one event. What it borrows lives in the event, the request, or `arena`.
+    pub fn point<'p>(&'p self, event: &'p Event<'_>, arena: &'p Bump) -> Result<Point<'p>, Rejected> {
+        let (measurement, rules) = self.measurement(&event.measurement)?;
+        if event.metrics.is_empty() {
+            return Rejected::because(
+                Reason::Empty,
+                "`metrics` is empty: there is nothing to store".to_owned(),
+            );
+        }
+        let text = event
+            .session_id
+            .as_deref()
+            .or(self.defaults.session_id.as_deref());
+        let session = session::store(text, self.context.tenant.profile().settings.session, arena)?;
+
+        let mut tags = BumpVec::with_capacity_in(self.server_tags.len() + event.tags.len() + 8, arena);
+        tags.extend_from_slice(&self.server_tags);
+        tags.extend(session.tag());
+        let dropped = tags::append(self, event, rules, arena, &mut tags)?;
+        self.check_needs(rules, &session, &tags)?;
+        tags.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+
+        let mut fields = BumpVec::with_capacity_in(event.metrics.len().min(MAX_METRICS) + 2, arena);
+        fields::append(self, event, rules, &mut fields)?;
+        fields.extend(session.field().map(|text| ("session", FieldValue::Str(text))));
+        let trace = match event.trace.as_deref() {
+            Some(text) => Some(trace::id(text, arena)?),
+            None => self.trace.as_deref(),
+        };
+        fields.extend(trace.map(|id| ("trace_id", FieldValue::Str(id))));
+
+        let time = self.time(event, &session)?;
+        self.tags_dropped.set(self.tags_dropped.get() + dropped);
+        Ok(Point {
+            measurement,
+            tags: tags.into_bump_slice(),
+            fields: fields.into_bump_slice(),
+            time,
+        })
+    }
+
+    /// How many free tags of kept points were left out so far because the catalog does not list them.
+    pub fn tags_dropped(&self) -> u64 {
+        self.tags_dropped.get()
+    }
+
+    /// What the user agent says of itself; read once.
+    pub(super) fn agent(&self) -> &Agent<'r> {
+        self.agent
+            .get_or_init(|| self.context.user_agent.map(Agent::read).unwrap_or_default())
+    }
+
+    fn measurement(&self, name: &str) -> Result<(&str, &MeasurementRules), Rejected> {
+        let Some((name, rules)) = self.rules.measurement(name) else {
+            return if is_reserved_measurement(name) {
+                let detail =
+                    "measurements named `caddy_…`, `gateway_…` or `_…` are written by others".to_owned();
+                Rejected::because(Reason::ReservedName, detail)
+            } else {
+                let detail = "the catalog does not know this measurement: see [measurements.NAME]".to_owned();
+                Rejected::because(Reason::UnknownMeasurement, detail)
+            };
+        };
+        if !self.context.tenant.may_write(name) {
+            let detail = format!("this write key may not write `{name}`");
+            return Rejected::because(Reason::NotAllowed, detail);
+        }
+        Ok((name, rules))
+    }
+
+    fn check_needs(
+        &self,
+        rules: &MeasurementRules,
+        session: &Session<'_>,
+        tags: &[(&str, &str)],
+    ) -> Result<(), Rejected> {
+        let given = |need: &str| match need {
+            "session_id" => session.id().is_some(),
+            need => tags.iter().any(|(key, _)| *key == need),
+        };
+        match rules.needs.iter().find(|need| !given(need)) {
+            None => Ok(()),
+            Some(missing) => {
+                let what = match missing.as_str() {
+                    "session_id" => "the member `sessionId`".to_owned(),
+                    "view_name" => "the member `viewName`".to_owned(),
+                    "action_name" => "the member `actionName`".to_owned(),
+                    tag => format!("the tag `{tag}`"),
+                };
+                Rejected::because(Reason::MissingMember, format!("{what} is missing or empty"))
+            }
+        }
+    }
+
+    fn time(&self, event: &Event<'_>, session: &Session<'_>) -> Result<i64, Rejected> {
+        let Some(sent) = event.timestamp_ms else {
+            return Ok(self.ticks.receipt(self.context.received));
+        };
+        let offset = if event.seq.is_some() { 0 } else { self.clock_offset };
+        let millis = timestamp::millis(sent)?.saturating_add(offset);
+        let low = match event.seq {
+            Some(seq) => session.low_digits(seq),
+            None => self.ticks.low_digits(self.rules.lane),
+        };
+        timestamp::in_window(timestamp::nanos(millis, low)?, self.context.received, self.rules)
+    }
+}

@@ -1,0 +1,87 @@
+//! How a session's id is stored, and what that means for a point's time.
+
+use bumpalo::Bump;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::config::SessionMode;
+use crate::outcome::Reason;
+
+use super::{MAX_SESSION, Rejected};
+
+/// A session's id, by where it goes.
+pub(super) enum Session<'p> {
+    /// The event has none.
+    None,
+    /// The tag `session_id`.
+    Tag(&'p str),
+    /// The field `session`, and in hash mode the tag `session_bucket`.
+    Field { id: &'p str, bucket: Option<&'p str> },
+}
+
+/// Places a session's id; an empty one is none.
+pub(super) fn store<'p>(
+    id: Option<&'p str>,
+    mode: SessionMode,
+    arena: &'p Bump,
+) -> Result<Session<'p>, Rejected> {
+    let Some(id) = id.filter(|id| !id.is_empty()) else {
+        return Ok(Session::None);
+    };
+    if id.len() > MAX_SESSION {
+        return Rejected::because(
+            Reason::TooLong,
+            format!("`sessionId` is longer than {MAX_SESSION} bytes"),
+        );
+    }
+    Ok(match mode {
+        SessionMode::Tag => Session::Tag(id),
+        SessionMode::Field => Session::Field { id, bucket: None },
+        SessionMode::Hash(buckets) => {
+            let bucket = xxh3_64(id.as_bytes()) % u64::from(buckets.max(1));
+            let text = arena.alloc_str(itoa::Buffer::new().format(bucket));
+            Session::Field {
+                id,
+                bucket: Some(text),
+            }
+        }
+    })
+}
+
+impl<'p> Session<'p> {
+    pub(super) fn id(&self) -> Option<&'p str> {
+        match *self {
+            Self::None => None,
+            Self::Tag(id) | Self::Field { id, .. } => Some(id),
+        }
+    }
+
+    pub(super) fn tag(&self) -> Option<(&'static str, &'p str)> {
+        match *self {
+            Self::Tag(id) => Some(("session_id", id)),
+            Self::Field {
+                bucket: Some(bucket), ..
+            } => Some(("session_bucket", bucket)),
+            Self::None | Self::Field { bucket: None, .. } => None,
+        }
+    }
+
+    pub(super) fn field(&self) -> Option<&'p str> {
+        match *self {
+            Self::Field { id, .. } => Some(id),
+            Self::None | Self::Tag(_) => None,
+        }
+    }
+
+    /// The six low digits of the time of the event with this `seq`. Where the session is a tag, a series belongs to one session, and `seq` counts
+    /// in it. Where it is not, many sessions that count from 0 share a series, and only a hash keeps them apart. Either way they are the
+    /// same for the same event on every replica.
+    pub(super) fn low_digits(&self, seq: u64) -> i64 {
+        let digits = match self {
+            Self::Tag(_) => seq,
+            Self::None | Self::Field { .. } => {
+                xxh3_64_with_seed(self.id().unwrap_or_default().as_bytes(), seq)
+            }
+        };
+        (digits % 1_000_000) as i64
+    }
+}
