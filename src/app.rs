@@ -1,1 +1,175 @@
 //! A gateway: built from settings, run until stopped, drained in order.
+//!
+//! *Comes in*: [`Settings`] and a stop signal. *Goes out*: a running [`Gateway`] with its bound addresses; at the end, what became of everything
+//! that was accepted. *Never*: a half-started gateway: whatever can fail at start fails before the first request is taken.
+
+mod field_types;
+mod outcomes;
+mod readiness;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+pub use stop::Stopped;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+use secrecy::SecretString;
+use thiserror::Error;
+
+use crate::admit::Quota;
+use crate::auth::{Authenticator, Directory, Profile};
+use crate::clock::Clock;
+use crate::config::{self, Settings};
+use crate::deliver::Delivery;
+use crate::enrich::Enricher;
+use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, State};
+use crate::metrics::Metrics;
+use crate::outcome::{Account, Ledger};
+use crate::spool::Spool;
+
+/// The bucket's name where no InfluxDB is set up: the files are named after it.
+const DEFAULT_BUCKET: &str = "app_observability";
+
+/// Why a gateway does not start: what, where, and what to do.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct StartError(String);
+
+/// A gateway that takes requests.
+pub struct Gateway {
+    settings: Settings,
+    state: Arc<State>,
+    listeners: Listeners,
+    delivery: Arc<Delivery>,
+    outcomes: outcomes::Reporter,
+    public: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Gateway {
+    /// Builds everything and begins to serve. Must be called on a multi-thread tokio runtime: delivery runs on it.
+    ///
+    /// # Errors
+    /// An address that cannot be bound, a folder that cannot be written, a key that cannot be read.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let (public, public_addr) = bind(settings.server.listen, "server.listen")?;
+        let (admin, admin_addr) = bind(settings.server.admin_listen, "server.admin_listen")?;
+        field_types::hold(&settings.spool.dir, &settings.catalog).map_err(StartError)?;
+
+        let metrics = Arc::new(Metrics::new().map_err(|e| StartError(format!("metrics: {e}")))?);
+        let ledger = Arc::new(Ledger::default());
+        let spool = Spool::memory(settings.spool.max_memory, clock.clone());
+        let directory = Arc::new(directory(&settings, &ledger));
+        let generation = Generation {
+            authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
+            enricher: Enricher::new(&settings),
+            max_body: settings.server.max_body,
+            max_inflated: settings.server.max_inflated,
+            max_events: settings.server.max_events,
+        };
+        let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
+        let delivery = Arc::new(delivery.map_err(StartError)?);
+        let lifecycle = Lifecycle::default();
+        let state = Arc::new(State {
+            generation: Arc::new(generation),
+            spool: spool.clone(),
+            ledger: Arc::clone(&ledger),
+            metrics,
+            clock: clock.clone(),
+            readiness: readiness::readiness(lifecycle.clone(), spool.clone(), Arc::downgrade(&delivery)),
+            playground: playground(&settings, admin_addr),
+        });
+        let listeners = http::serve(&state, public, admin, settings.server.workers)
+            .map_err(|e| StartError(format!("the listeners cannot be served: {e}")))?;
+        let outcomes = outcomes::Reporter::start(outcomes::Sources {
+            ledger,
+            spool,
+            clock,
+            destination: destination(&settings),
+            replica: settings.enrich.replica.clone(),
+        });
+        lifecycle.enter(Stage::Serving);
+        tracing::info!(listener = "public", address = %public_addr, "listening");
+        tracing::info!(listener = "admin", address = %admin_addr, "listening");
+        Ok(Self { settings, state, listeners, delivery, outcomes, public: public_addr, admin: admin_addr })
+    }
+
+    /// Where events are taken.
+    pub fn public_addr(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Where health, metrics and the ledger are.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The settings that it runs by.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+fn bind(address: SocketAddr, setting: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|e| {
+        let variable = format!("TAGLINE__{}", setting.to_uppercase().replace('.', "__"));
+        StartError(format!(
+            "cannot listen on {address} ({setting}): {e}; stop what listens there, or choose another address with {variable}"
+        ))
+    })
+}
+
+fn destination(settings: &Settings) -> Arc<str> {
+    settings.influxdb.as_ref().map_or_else(|| DEFAULT_BUCKET.into(), |influx| Arc::clone(&influx.bucket))
+}
+
+fn directory(settings: &Settings, ledger: &Ledger) -> Directory {
+    let server = &settings.server;
+    let default = destination(settings);
+    Directory::new(settings.tenants.iter().map(|(id, tenant)| Profile {
+        id: id.clone(),
+        settings: tenant.clone(),
+        destination: tenant.bucket.clone().unwrap_or_else(|| Arc::clone(&default)),
+        quota: Quota::new(tenant.limits, server.replicas, server.max_events, server.max_body),
+        account: ledger.account(id),
+    }))
+}
+
+/// The demo tenant's write key, in the dev profile.
+pub fn demo_key(settings: &Settings) -> Option<(&config::TenantId, &SecretString)> {
+    if settings.profile != config::Profile::Dev {
+        return None;
+    }
+    let (id, tenant) = settings.tenants.iter().next()?;
+    tenant.keys.values().next().map(|key| (id, &key.key))
+}
+
+/// Where points go, in words.
+pub fn destination_in_words(settings: &Settings) -> String {
+    match &settings.influxdb {
+        Some(influx) => format!("bucket {} of InfluxDB at {}", influx.bucket, influx.url),
+        None => format!("line protocol files in {}", settings.spool.dir.join("lines").display()),
+    }
+}
+
+fn playground(settings: &Settings, admin: SocketAddr) -> Option<Playground> {
+    let (tenant, key) = demo_key(settings)?;
+    Some(Playground {
+        tenant: tenant.to_string(),
+        key: key.clone(),
+        destination: destination_in_words(settings),
+        admin: format!("http://{admin}"),
+        last: Mutex::default(),
+    })
+}
+
+/// The gateway's own row: its points are delivered like others, but are no tenant's. The name is no possible tenant id.
+fn own_account() -> Arc<Account> {
+    Account::detached("(gateway)")
+}

@@ -2,7 +2,58 @@
 //!
 //! Exit codes: 0 done, 1 it could not be done (the reason on stderr), 2 the arguments or the settings are wrong. *Never*: a stack trace.
 
+mod check;
+mod replay;
+mod serve;
+mod setup;
+#[cfg(test)]
+mod tests;
+mod token;
+
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::{self, Settings, Sources};
+
+const EXAMPLES: &str = "\
+Examples:
+  tagline                                   try it: loopback, a demo tenant, files under ./data
+  tagline serve --config /etc/tagline.toml  serve by a configuration
+  tagline check --config tagline.toml       every mistake of a configuration, with file and line
+  tagline setup --url http://127.0.0.1:8086 --org my-org --bucket app_observability
+  tagline token --tenant acme --config tagline.toml
+
+Exit codes: 0 done · 1 could not be done · 2 the arguments or the settings are wrong";
+
+/// Multi-tenant telemetry gateway: proves the tenant, tags on the server, writes line protocol to InfluxDB v2.
+#[derive(Parser, Debug)]
+#[command(name = "tagline", version, about, after_help = EXAMPLES, max_term_width = 110)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Settings file (TOML); without one, the built-in defaults and the environment.
+    #[arg(long, global = true, value_name = "FILE", env = "TAGLINE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the gateway (the default).
+    Serve(serve::ServeArgs),
+    /// Say every mistake of the settings at once, with its place.
+    Check(check::CheckArgs),
+    /// Prepare an InfluxDB: organisation, bucket, a write-only and a read-only token. Safe to run twice.
+    Setup(setup::SetupArgs),
+    /// Mint a JWT for a tenant, or a write key, for trying things out.
+    Token(token::TokenArgs),
+    /// Send again what was set down in files: spilled points and dead letters.
+    Replay(replay::ReplayArgs),
+}
 
 /// Why a command ends with another code than 0.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,4 +80,35 @@ impl fmt::Display for Failure {
             Self::Failed(message) | Self::Misuse(message) => f.write_str(message),
         }
     }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs the command that the arguments name.
+///
+/// # Errors
+/// A [`Failure`] with the exit code and the message.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let clock = Clock::system();
+    let sources = Sources::from_process(arguments.config);
+    match arguments.command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default())) {
+        Command::Serve(_) => serve::run(settings(&sources)?, clock).await,
+        Command::Check(args) => check::run(&args, &sources, &mut io::stdout()),
+        Command::Setup(args) => setup::run(&args).await,
+        Command::Token(args) => {
+            let settings = if args.needs_settings() { Some(settings(&sources)?) } else { None };
+            token::run(&args, settings.as_ref(), &clock, &mut io::stdout())
+        }
+        Command::Replay(args) => replay::run(&args, &settings(&sources)?, &clock).await,
+    }
+}
+
+fn settings(sources: &Sources) -> Result<Settings, Failure> {
+    config::load(sources).map_err(|findings| {
+        Failure::Misuse(format!("{findings}\n\nThe settings have mistakes; nothing was started. `tagline check` says them too."))
+    })
 }

@@ -1,0 +1,75 @@
+//! The field types in force, kept beside the spool.
+//!
+//! InfluxDB refuses the points of a field whose type differs from the stored one, for all tenants. So a type that was once in force may not change: a
+//! start with a catalog that would change one is refused, with the field's name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use crate::config::{Catalog, FieldType};
+
+const FILE: &str = "field-types.json";
+
+/// Compares the catalog with what was in force before, and keeps the union.
+///
+/// # Errors
+/// A type that would change, or a folder that cannot be written; what, where, and what to do.
+pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
+    fs::create_dir_all(dir).map_err(|e| {
+        format!("spool.dir {} cannot be made: {e}; create it for this user, or choose another folder", dir.display())
+    })?;
+    let path = dir.join(FILE);
+    let mut held = read(&path)?;
+    let mut changed = Vec::new();
+    for (measurement, rules) in &catalog.measurements {
+        for (field, rule) in &rules.fields {
+            let kind = name(rule.kind).to_owned();
+            let key = format!("{measurement}.{field}");
+            match held.insert(key.clone(), kind.clone()) {
+                Some(before) if before != kind => changed.push(format!("{key} was {before} and would be {kind}")),
+                _ => {}
+            }
+        }
+    }
+    if !changed.is_empty() {
+        return Err(format!(
+            "the catalog changes the type of a field that is in force: {}. InfluxDB would refuse every point of it. Keep the type and \
+             choose a new field name; if the bucket is new, remove {}",
+            changed.join("; "),
+            path.display()
+        ));
+    }
+    write(dir, &path, &held)
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) => return Err(format!("{} cannot be read: {e}", path.display())),
+    };
+    serde_json::from_str(&text)
+        .map_err(|e| format!("{} is damaged: {e}; restore it, or remove it if the bucket is new", path.display()))
+}
+
+/// Writes beside the file and renames, so that a crash leaves the old or the new one.
+fn write(dir: &Path, path: &Path, held: &BTreeMap<String, String>) -> Result<(), String> {
+    let fresh = dir.join(format!("{FILE}.new"));
+    let written = || -> std::io::Result<()> {
+        let mut file = fs::File::create(&fresh)?;
+        file.write_all(serde_json::to_string_pretty(held)?.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        fs::File::open(dir)?.sync_all()
+    };
+    written().map_err(|e| format!("{} cannot be written: {e}; make spool.dir writable for this user", path.display()))
+}
+
+fn name(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Int => "int",
+        FieldType::Float => "float",
+    }
+}

@@ -1,0 +1,124 @@
+//! `gateway_outcomes`: a delta a minute of every tenant's outcomes, written beside the tenants' own points.
+//!
+//! So that "does anything of mine get refused?" can be asked in Flux, where the other answers are.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+
+use super::own_account;
+use crate::clock::Clock;
+use crate::encode::encode;
+use crate::enrich::{FieldValue, Point};
+use crate::outcome::{Account, Ledger};
+use crate::spool::{Spool, Submission};
+
+/// How often a delta is written.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// The share of the spool that the gateway's own points may fill.
+const SHARE: f64 = 0.05;
+
+/// What the reporter needs.
+pub(super) struct Sources {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) spool: Spool,
+    pub(super) clock: Clock,
+    pub(super) destination: Arc<str>,
+    /// This replica's own name: the one place where it makes series, and few.
+    pub(super) replica: String,
+}
+
+/// Writes the deltas until it is dropped.
+pub(super) struct Reporter {
+    shared: Arc<Shared>,
+    ticking: JoinHandle<()>,
+}
+
+struct Shared {
+    sources: Sources,
+    account: Arc<Account>,
+    /// Points already reported, by (tenant, outcome).
+    reported: Mutex<HashMap<(String, String), u64>>,
+}
+
+impl Reporter {
+    pub(super) fn start(sources: Sources) -> Self {
+        let shared = Arc::new(Shared { sources, account: own_account(), reported: Mutex::default() });
+        let ticks = Arc::clone(&shared);
+        let ticking = tokio::spawn(async move {
+            let mut every = tokio::time::interval(EVERY);
+            every.tick().await;
+            loop {
+                every.tick().await;
+                ticks.report().await;
+            }
+        });
+        Self { shared, ticking }
+    }
+
+    /// Writes what happened since the last delta, now.
+    pub(super) async fn report(&self) {
+        self.shared.report().await;
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.ticking.abort();
+    }
+}
+
+impl Shared {
+    async fn report(&self) {
+        let (points, lines, deltas) = self.deltas();
+        if points == 0 {
+            return;
+        }
+        let submission = Submission {
+            account: Arc::clone(&self.account),
+            share: SHARE,
+            destination: Arc::clone(&self.sources.destination),
+            points,
+            lines: Bytes::from(lines),
+        };
+        match self.sources.spool.append(submission).await {
+            Ok(()) => {
+                let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+                for (key, delta) in deltas {
+                    *reported.entry(key).or_default() += delta;
+                }
+            }
+            // Nothing is forgotten: the next delta holds this one too.
+            Err(refused) => tracing::warn!(?refused, "gateway_outcomes waits: the spool has no room"),
+        }
+    }
+
+    fn deltas(&self) -> (u32, Vec<u8>, Vec<((String, String), u64)>) {
+        let now = self.sources.clock.now();
+        let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut points, mut lines, mut deltas) = (0, Vec::new(), Vec::new());
+        for account in self.sources.ledger.accounts() {
+            for (outcome, total) in account.totals().outcomes() {
+                let key = (account.name().to_owned(), outcome);
+                let delta = total - reported.get(&key).copied().unwrap_or(0);
+                if delta == 0 {
+                    continue;
+                }
+                let point = Point {
+                    measurement: "gateway_outcomes",
+                    tags: &[("outcome", &key.1), ("replica", &self.sources.replica), ("tenant_id", &key.0)],
+                    fields: &[("points", FieldValue::Int(i64::try_from(delta).unwrap_or(i64::MAX)))],
+                    time: now,
+                };
+                encode(&point, &mut lines);
+                points += 1;
+                deltas.push((key, delta));
+            }
+        }
+        (points, lines, deltas)
+    }
+}

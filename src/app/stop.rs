@@ -1,0 +1,93 @@
+//! Running until stopped, and draining in order.
+//!
+//! The order: readiness false; go on accepting for `drain_delay`, so that load balancers notice; stop accepting and answer what is in
+//! flight; report the last outcomes; flush; spill what the destination will not take; end. A second signal leaves at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Gateway, StartError};
+use crate::clock::monotonic;
+use crate::http::Stage;
+
+/// How the gateway ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Points that no destination took and that lie in a file now, for `tagline replay`.
+    pub spilled: Option<(PathBuf, u64)>,
+    /// Points that could not even be spilled. Counted per tenant in the log.
+    pub lost: u64,
+}
+
+impl Gateway {
+    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with `leave`.
+    ///
+    /// # Errors
+    /// When signals cannot be listened for, or a listener ends by itself.
+    pub async fn run(mut self, leave: impl FnOnce() + Send + 'static) -> Result<Stopped, StartError> {
+        let failed = |e: std::io::Error| StartError(format!("signals cannot be listened for: {e}"));
+        let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+            ended = self.listeners.ended() => {
+                let why = ended.err().map_or_else(|| "without an error".to_owned(), |e| e.to_string());
+                return Err(StartError(format!("a listener ended by itself: {why}")));
+            }
+        }
+        let second = tokio::spawn(async move {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            leave();
+        });
+        let stopped = self.stop().await;
+        second.abort();
+        Ok(stopped)
+    }
+
+    /// Drains in order; see the module's documentation.
+    pub async fn stop(self) -> Stopped {
+        let server = &self.settings.server;
+        tracing::info!(delay_ms = server.drain_delay.as_millis() as u64, "draining: readiness is false");
+        self.state.readiness.lifecycle.enter(Stage::Draining);
+        tokio::time::sleep(server.drain_delay).await;
+
+        let deadline = monotonic() + server.drain_timeout;
+        self.listeners.stop_public().await;
+        // What is on its way gets a moment to arrive, so that the last delta of gateway_outcomes counts it as delivered.
+        self.settled(server.drain_timeout / 4).await;
+        self.outcomes.report().await;
+        self.state.spool.close();
+        let left = deadline.saturating_duration_since(monotonic());
+        let stopped = self.delivery.stop(left).await;
+        self.listeners.stop_admin().await;
+        for account in self.state.ledger.accounts() {
+            let totals = account.totals();
+            tracing::info!(
+                tenant = account.name(),
+                accepted = totals.accepted,
+                delivered = totals.delivered,
+                dead_lettered = totals.dead_lettered,
+                spilled = totals.spilled,
+                pending = totals.pending,
+                lost = totals.lost.iter().sum::<u64>(),
+                balances = totals.balances(),
+                "ledger"
+            );
+        }
+        Stopped { spilled: stopped.spilled, lost: stopped.lost }
+    }
+
+    async fn settled(&self, at_most: Duration) {
+        let spool = self.state.spool.clone();
+        let empty = async {
+            while spool.pending().points > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        // Not settled in time: the destination is away or slow, and the flush goes on from here.
+        let _ = tokio::time::timeout(at_most, empty).await;
+    }
+}

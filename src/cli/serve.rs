@@ -1,0 +1,81 @@
+//! `tagline serve`: run the gateway.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use secrecy::ExposeSecret;
+use tracing_subscriber::EnvFilter;
+
+use super::Failure;
+use crate::app::{Gateway, Stopped, demo_key, destination_in_words};
+use crate::clock::Clock;
+use crate::config::{Log, LogFormat, Profile, Settings};
+
+/// `serve` takes no arguments of its own: everything stands in the settings.
+#[derive(Args, Debug, Default)]
+pub struct ServeArgs {}
+
+/// Serves until it is stopped.
+///
+/// # Errors
+/// [`Failure::Failed`] when the gateway cannot start or a listener ends by itself.
+pub async fn run(settings: Settings, clock: Clock) -> Result<(), Failure> {
+    log_to_stderr(&settings.log)?;
+    let gateway = Gateway::start(settings, clock).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    if gateway.settings().profile == Profile::Dev {
+        // A closed stdout is no reason not to serve.
+        let _ = greet(&gateway, &mut io::stdout());
+    }
+    let stopped = gateway.run(leave_at_once).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    farewell(&stopped);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a second signal asks for exactly this: leave without draining")]
+fn leave_at_once() {
+    tracing::warn!("second signal: leaving at once; what waited for delivery is lost");
+    std::process::exit(1);
+}
+
+fn log_to_stderr(log: &Log) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|e| {
+        Failure::Misuse(format!("log.level {:?} is no filter: {e}; write for example \"info\" or \"tagline=debug\"", log.level))
+    })?;
+    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let installed = match log.format {
+        LogFormat::Json => logger.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Text => logger.with_target(false).try_init(),
+    };
+    installed.map_err(|e| Failure::Failed(format!("the log cannot be set up: {e}")))
+}
+
+/// What a newcomer needs: one `curl` that works as pasted, where to look, and how to point it at an InfluxDB.
+fn greet(gateway: &Gateway, out: &mut dyn Write) -> io::Result<()> {
+    let settings = gateway.settings();
+    let Some((tenant, key)) = demo_key(settings) else { return Ok(()) };
+    let (public, admin) = (gateway.public_addr(), gateway.admin_addr());
+    writeln!(out, "Tagline {}: nothing is configured, so this is the dev profile (loopback only, tenant \"{tenant}\").\n", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  Send an event:\n")?;
+    writeln!(
+        out,
+        "    curl -i http://{public}/v1/telemetry/{} -d '{{\"sessionId\":\"s-1\",\"viewName\":\"UserListView\",\"actionName\":\"fetchUsers\",\"metrics\":{{\"duration_ms\":120,\"element_count\":50}}}}'\n",
+        key.expose_secret()
+    )?;
+    writeln!(out, "  From a browser:  http://{public}/")?;
+    writeln!(out, "  Admin:           http://{admin}/   (ledger, rejections, metrics, readiness)")?;
+    writeln!(out, "  Points go to:    {}", destination_in_words(settings))?;
+    if settings.influxdb.is_none() {
+        writeln!(out, "  To InfluxDB:     INFLUXDB_URL=http://127.0.0.1:8086 INFLUXDB_ORG=my-org INFLUXDB_TOKEN=my-token tagline")?;
+    }
+    writeln!(out, "  Stop:            Ctrl-C")?;
+    out.flush()
+}
+
+fn farewell(stopped: &Stopped) {
+    if let Some((path, points)) = &stopped.spilled {
+        tracing::warn!(points, path = %path.display(), "not delivered; send them with: tagline replay {}", path.display());
+    }
+    if stopped.lost > 0 {
+        tracing::error!(points = stopped.lost, "lost: neither the destination nor the spill file took them");
+    }
+}

@@ -1,0 +1,90 @@
+//! The admin listener: metrics, the exact ledger, and each tenant's last rejections.
+
+use actix_web::{HttpResponse, get, web};
+use serde_json::{Map, Value, json};
+
+use super::State;
+use crate::outcome::{Account, Totals};
+
+/// Adds the admin routes.
+pub(super) fn routes(app: &mut web::ServiceConfig) {
+    app.service(index).service(metrics).service(ledger).service(rejections);
+}
+
+/// What there is to see here.
+#[get("/")]
+async fn index() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(
+        "Tagline, admin listener\n\n\
+         /healthz            the process runs\n\
+         /readyz             whether requests should come here, with every check by name\n\
+         /metrics            Prometheus\n\
+         /admin/ledger       exact totals per tenant: accepted = delivered + pending + dead_lettered + spilled + lost\n\
+         /admin/rejections   the last rejections of each tenant, with their reasons\n",
+    )
+}
+
+/// Prometheus text format.
+#[get("/metrics")]
+async fn metrics(state: web::Data<State>) -> HttpResponse {
+    let text = state.metrics.exposition(&state.ledger, state.spool.pending(), state.clock.now());
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+}
+
+/// The exact totals since the process started.
+#[get("/admin/ledger")]
+async fn ledger(state: web::Data<State>) -> HttpResponse {
+    let tenants: Map<String, Value> =
+        state.ledger.accounts().iter().map(|account| (account.name().to_owned(), row(&account.totals()))).collect();
+    let pending = state.spool.pending();
+    HttpResponse::Ok().json(json!({
+        "tenants": tenants,
+        "spool": {
+            "points": pending.points,
+            "bytes": pending.bytes,
+            "limitBytes": pending.limit,
+            "oldestAcceptedMs": pending.oldest.map(|at| at / crate::clock::NANOS_PER_MILLI),
+        },
+        "serverTime": state.clock.now_millis(),
+    }))
+}
+
+/// One tenant's totals as JSON; zero outcomes are left out.
+pub(super) fn row(totals: &Totals) -> Value {
+    let outcomes: Map<String, Value> = totals
+        .outcomes()
+        .filter(|(_, points)| *points > 0)
+        .map(|(name, points)| (name, points.into()))
+        .collect();
+    json!({
+        "accepted": totals.accepted,
+        "pending": totals.pending,
+        "outcomes": outcomes,
+        "tagsDropped": totals.tags_dropped,
+        "balances": totals.balances(),
+    })
+}
+
+/// The last rejections of each tenant, newest last.
+#[get("/admin/rejections")]
+async fn rejections(state: web::Data<State>) -> HttpResponse {
+    let of = |account: &Account| -> Vec<Value> {
+        let seen = account.rejections();
+        let one = seen.iter().map(|r| {
+            json!({
+                "atMs": r.at / crate::clock::NANOS_PER_MILLI,
+                "index": r.index,
+                "reason": r.reason.as_str(),
+                "detail": r.detail,
+            })
+        });
+        one.collect()
+    };
+    let tenants: Map<String, Value> = state
+        .ledger
+        .accounts()
+        .iter()
+        .map(|account| (account.name().to_owned(), of(account).into()))
+        .collect();
+    HttpResponse::Ok().json(json!({ "tenants": tenants }))
+}

@@ -1,0 +1,80 @@
+//! The typed extractor: a handler that takes [`Proven`] cannot run without a tenant.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::problem::Problem;
+use super::{Generation, State};
+use crate::auth::{Presented, Tenant};
+use crate::clock::UnixNanos;
+
+/// A request whose tenant is proven.
+pub struct Proven {
+    /// Who sends.
+    pub tenant: Tenant,
+    /// The settings that this request is judged by, to its end.
+    pub generation: Arc<Generation>,
+    /// What the handlers share.
+    pub state: web::Data<State>,
+    /// When the request's head was read.
+    pub received: UnixNanos,
+}
+
+impl FromRequest for Proven {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(prove(request))
+    }
+}
+
+fn prove(request: &HttpRequest) -> Result<Proven, Problem> {
+    let Some(state) = request.app_data::<web::Data<State>>() else {
+        // A mistake of ours in wiring the routes; refuse rather than guess.
+        let status = actix_web::http::StatusCode::INTERNAL_SERVER_ERROR;
+        return Err(Problem::new(status, "internal", "the gateway is wired wrongly: no state"));
+    };
+    let generation = Arc::clone(&state.generation);
+    let received = state.clock.now();
+    let tenant = generation.authenticator.verify(&presented(request), received)?;
+    Ok(Proven { tenant, generation, state: state.clone(), received })
+}
+
+/// Collects every credential that a request carries, wherever it stands.
+fn presented(request: &HttpRequest) -> Presented<'_> {
+    let headers = request.headers();
+    let mut presented = Presented {
+        authorization: all(headers, "authorization"),
+        tenant_header: all(headers, "x-tenant-id"),
+        proxy_secret: all(headers, "x-proxy-secret"),
+        origin: all(headers, "origin"),
+        peer: request.peer_addr().map(|peer| peer.ip()),
+        ..Presented::default()
+    };
+    for key in all(headers, "x-api-key") {
+        presented.write_keys.push(String::from_utf8_lossy(key).into_owned());
+    }
+    if let Some(key) = request.match_info().get("key") {
+        presented.write_keys.push(key.to_owned());
+    }
+    // actix splits and percent-decodes; a query that is none carries no credential.
+    if let Ok(query) = web::Query::<Vec<(String, String)>>::from_query(request.query_string()) {
+        for (name, value) in query.into_inner() {
+            match name.as_str() {
+                "k" => presented.write_keys.push(value),
+                "access_token" => presented.access_token.push(value),
+                _ => {}
+            }
+        }
+    }
+    presented
+}
+
+fn all<'r>(headers: &'r HeaderMap, name: &str) -> Vec<&'r [u8]> {
+    headers.get_all(name).map(|value| value.as_bytes()).collect()
+}

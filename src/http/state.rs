@@ -1,0 +1,46 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use super::health::Readiness;
+use super::playground::Playground;
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::enrich::Enricher;
+use crate::metrics::Metrics;
+use crate::outcome::Ledger;
+use crate::spool::Spool;
+
+/// What a reload replaces as a whole: a request is judged by one generation from its first byte to its last.
+#[derive(Debug)]
+pub struct Generation {
+    /// Proves tenants.
+    pub authenticator: Authenticator,
+    /// Makes points.
+    pub enricher: Enricher,
+    /// Largest body as received, bytes.
+    pub max_body: usize,
+    /// Largest body after inflating, bytes.
+    pub max_inflated: usize,
+    /// Most events in one request.
+    pub max_events: usize,
+}
+
+/// What every handler shares.
+#[derive(Debug)]
+pub struct State {
+    /// The settings in force.
+    pub generation: Arc<Generation>,
+    /// Where accepted lines go.
+    pub spool: Spool,
+    /// Counts every item's end.
+    pub ledger: Arc<Ledger>,
+    /// Our own telemetry.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// What `/readyz` answers.
+    pub readiness: Readiness,
+    /// The page at `/`, in the dev profile only.
+    pub playground: Option<Playground>,
+}
