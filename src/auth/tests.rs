@@ -1,15 +1,16 @@
 //! The gateway that the tables of this room are tried on: four issuers, five tenants, keys made anew for each run.
 
+mod claim_rows;
 mod forge;
 mod header_rows;
 mod host;
 mod key_rows;
 mod origins;
 mod settings_mistakes;
+mod table;
 mod token_rows;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::outcome::Account;
 
 use super::{AuthError, Authenticator, Code, Directory, Presented, Profile, Refusal, Tenant, rule_from_text};
 pub(crate) use forge::Signer;
+use table::{Request, request, row, try_all};
 
 /// 2026-01-01T00:00:00Z, the time at which all rows are tried, in seconds.
 pub(crate) const NOW: i64 = 1_767_225_600;
@@ -262,138 +264,6 @@ fn verify(presented: &Presented<'_>) -> Result<Tenant, AuthError> {
     AUTHENTICATOR.verify(presented, NOW * NANOS)
 }
 
-/// One row of a table: what it is, what is presented, and the tenant or the code that must come of it.
-struct Row {
-    name: &'static str,
-    request: Request,
-    expected: Result<&'static str, Code>,
-}
-
-fn row(name: &'static str, request: Request, expected: Result<&'static str, Code>) -> Row {
-    Row {
-        name,
-        request,
-        expected,
-    }
-}
-
-/// An owned request, built up by the rows.
-#[derive(Default)]
-struct Request {
-    authorization: Vec<Vec<u8>>,
-    access_token: Vec<String>,
-    write_keys: Vec<String>,
-    tenant_header: Vec<Vec<u8>>,
-    proxy_secret: Vec<Vec<u8>>,
-    origin: Vec<Vec<u8>>,
-    peer: Option<IpAddr>,
-}
-
-fn request() -> Request {
-    Request::default()
-}
-
-impl Request {
-    fn authorization(mut self, value: impl AsRef<[u8]>) -> Self {
-        self.authorization.push(value.as_ref().to_vec());
-        self
-    }
-    fn bearer(self, token: &str) -> Self {
-        self.authorization(format!("Bearer {token}"))
-    }
-    fn access_token(mut self, token: &str) -> Self {
-        self.access_token.push(token.to_owned());
-        self
-    }
-    fn key(mut self, key: &str) -> Self {
-        self.write_keys.push(key.to_owned());
-        self
-    }
-    fn tenant(mut self, value: impl AsRef<[u8]>) -> Self {
-        self.tenant_header.push(value.as_ref().to_vec());
-        self
-    }
-    fn secret(mut self, value: &str) -> Self {
-        self.proxy_secret.push(value.as_bytes().to_vec());
-        self
-    }
-    fn origin(mut self, value: impl AsRef<[u8]>) -> Self {
-        self.origin.push(value.as_ref().to_vec());
-        self
-    }
-    fn peer(mut self, address: &str) -> Self {
-        self.peer = Some(address.parse().expect("an address"));
-        self
-    }
-    fn verify(&self) -> Result<Tenant, AuthError> {
-        verify(&Presented {
-            authorization: self.authorization.iter().map(Vec::as_slice).collect(),
-            access_token: self.access_token.clone(),
-            write_keys: self.write_keys.clone(),
-            tenant_header: self.tenant_header.iter().map(Vec::as_slice).collect(),
-            proxy_secret: self.proxy_secret.iter().map(Vec::as_slice).collect(),
-            origin: self.origin.iter().map(Vec::as_slice).collect(),
-            peer: self.peer,
-        })
-    }
-
-    /// Everything secret that the request carries.
-    fn secrets(&self) -> Vec<String> {
-        let bytes = self
-            .authorization
-            .iter()
-            .chain(&self.proxy_secret)
-            .map(|b| String::from_utf8_lossy(b).into_owned());
-        let all = bytes
-            .chain(self.access_token.iter().cloned())
-            .chain(self.write_keys.iter().cloned());
-        let parts: Vec<String> = all
-            .flat_map(|text| text.split([' ', '.']).map(str::to_owned).collect::<Vec<_>>())
-            .collect();
-        parts.into_iter().filter(|part| part.len() > 10).collect()
-    }
-}
-
-/// Tries every row and tells of all that came out otherwise.
-fn try_all(rows: Vec<Row>, at_least: usize) {
-    assert!(rows.len() >= at_least, "only {} rows", rows.len());
-    let mut wrong = Vec::new();
-    for Row {
-        name,
-        request,
-        expected,
-    } in rows
-    {
-        let got = request.verify();
-        if let Err(refused) = &got {
-            let leaked = request
-                .secrets()
-                .into_iter()
-                .any(|secret| refused.detail.contains(&secret));
-            assert!(
-                !leaked,
-                "{name}: the detail holds a credential: {}",
-                refused.detail
-            );
-            let code = Code::ALL
-                .into_iter()
-                .find(|code| code.as_str() == refused.code)
-                .expect("a listed code");
-            assert_eq!(refused.kind, code.kind(), "{name}");
-            assert!(refused.detail.len() > 15, "{name}: {}", refused.detail);
-        }
-        let got = got
-            .as_ref()
-            .map(|tenant| tenant.id().as_str())
-            .map_err(|refused| refused.code);
-        let expected = expected.map_err(Code::as_str);
-        if got != expected {
-            wrong.push(format!("{name}: expected {expected:?}, got {got:?}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
 #[test]
 fn every_code_stands_in_the_documentation_with_its_status() {
     let page = include_str!("../../docs/identity.md");
@@ -420,10 +290,7 @@ fn debug_shows_no_credential() {
         proxy_secret: vec![&request.proxy_secret[0]],
         ..Presented::default()
     };
-    let tenant = super::tests::request()
-        .key(KEY_ACME_ANY)
-        .verify()
-        .expect("a good key");
+    let tenant = table::request().key(KEY_ACME_ANY).verify().expect("a good key");
     let shown = format!("{presented:?} {:?} {tenant:?} {:?}", *AUTHENTICATOR, settings());
     for secret in [
         "aaaaaaaaaaaaaaa",

@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
-    RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA384, RSA_PSS_SHA256, RsaKeyPair,
 };
 use aws_lc_rs::{hmac, signature};
 use base64::Engine;
@@ -101,24 +101,37 @@ impl Signer {
 
     /// Signs with the key's own algorithm, whatever the header says.
     pub(crate) fn sign(&self, header: &str, claims: &str) -> String {
-        self.sign_raw(&format!("{}.{}", b64(header), b64(claims)), false)
+        self.sign_raw(&format!("{}.{}", b64(header), b64(claims)))
     }
 
     /// RSA only: with PSS padding.
     pub(crate) fn sign_pss(&self, header: &str, claims: &str) -> String {
-        self.sign_raw(&format!("{}.{}", b64(header), b64(claims)), true)
+        let Kind::Rsa(pair) = &self.kind else {
+            panic!("PSS is RSA's")
+        };
+        let message = format!("{}.{}", b64(header), b64(claims));
+        let signature = rsa(pair, &RSA_PSS_SHA256, &message);
+        format!("{message}.{}", b64(signature))
     }
 
-    pub(crate) fn sign_raw(&self, message: &str, pss: bool) -> String {
+    /// RSA and HMAC: truly signed with the SHA-384 algorithm of the family, RS384 or HS384.
+    pub(crate) fn sign_384(&self, alg: &str, claims: &str) -> String {
+        let message = format!("{}.{}", b64(header(alg)), b64(claims));
+        let signature = match &self.kind {
+            Kind::Rsa(pair) => rsa(pair, &RSA_PKCS1_SHA384, &message),
+            Kind::Hmac(secret) => {
+                let key = hmac::Key::new(hmac::HMAC_SHA384, secret.as_bytes());
+                hmac::sign(&key, message.as_bytes()).as_ref().to_vec()
+            }
+            _ => panic!("RSA and HMAC only"),
+        };
+        format!("{message}.{}", b64(signature))
+    }
+
+    fn sign_raw(&self, message: &str) -> String {
         let bytes = message.as_bytes();
         let signature = match &self.kind {
-            Kind::Rsa(pair) => {
-                let mut out = vec![0; pair.public_modulus_len()];
-                let padding: &'static dyn signature::RsaEncoding =
-                    if pss { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
-                pair.sign(padding, &SystemRandom::new(), bytes, &mut out).unwrap();
-                out
-            }
+            Kind::Rsa(pair) => rsa(pair, &RSA_PKCS1_SHA256, message),
             Kind::Ec(pair) => pair.sign(&SystemRandom::new(), bytes).unwrap().as_ref().to_vec(),
             Kind::Ed(pair) => pair.sign(bytes).as_ref().to_vec(),
             Kind::Hmac(secret) => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), bytes)
@@ -138,6 +151,13 @@ impl Signer {
         };
         self.sign(&header(alg), &claims.to_string())
     }
+}
+
+fn rsa(pair: &RsaKeyPair, padding: &'static dyn signature::RsaEncoding, message: &str) -> Vec<u8> {
+    let mut out = vec![0; pair.public_modulus_len()];
+    pair.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut out)
+        .unwrap();
+    out
 }
 
 pub(crate) fn header(alg: &str) -> String {
