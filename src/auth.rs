@@ -6,12 +6,26 @@
 //!
 //! A `Tenant` has no public constructor: whoever holds one holds the proof.
 
+mod authenticator;
+mod claims;
+mod code;
 mod directory;
 #[cfg(test)]
 mod for_test;
+mod jwt;
+mod origin;
+mod proxy;
+#[cfg(test)]
+mod tests;
+mod write_key;
 
+pub use authenticator::Authenticator;
+pub use code::Code;
 pub use directory::{Directory, Profile};
+pub(crate) use origin::rule_from_text;
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,7 +36,7 @@ use crate::config::TenantId;
 /// The credentials and their surroundings as one request presents them; nothing of it is verified.
 ///
 /// Every field keeps *all* the values that were sent, so that two that disagree can be seen.
-#[derive(Default, Debug)]
+#[derive(Default)]
 pub struct Presented<'r> {
     /// `Authorization` headers, whole.
     pub authorization: Vec<&'r [u8]>,
@@ -40,7 +54,22 @@ pub struct Presented<'r> {
     pub peer: Option<IpAddr>,
 }
 
-/// How a tenant was proven.
+impl fmt::Debug for Presented<'_> {
+    /// How many of each, and no value: nearly every field is a credential.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented")
+            .field("authorization", &self.authorization.len())
+            .field("access_token", &self.access_token.len())
+            .field("write_keys", &self.write_keys.len())
+            .field("tenant_header", &self.tenant_header.len())
+            .field("proxy_secret", &self.proxy_secret.len())
+            .field("origin", &self.origin.len())
+            .field("peer", &self.peer)
+            .finish()
+    }
+}
+
+/// How a tenant was proven. Where a request carries several proofs, the strongest: JWT, then proxy, then write key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Proof {
     /// A JWT of this issuer (its name in the settings).
@@ -58,6 +87,26 @@ pub struct Tenant {
     proof: Proof,
     /// The request's origin host (`app.example`, with a port that is not the default), if it is one of the tenant's origins.
     host: Option<String>,
+    rights: Rights,
+}
+
+/// What a proof may write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Rights {
+    /// Every measurement of the catalog.
+    All,
+    /// These measurements.
+    Only(Arc<BTreeSet<String>>),
+}
+
+impl Rights {
+    /// What either of two proofs of one tenant may write.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Only(ours), Self::Only(theirs)) => Self::Only(Arc::new(ours.union(&theirs).cloned().collect())),
+            _ => Self::All,
+        }
+    }
 }
 
 impl Tenant {
@@ -83,9 +132,10 @@ impl Tenant {
 
     /// Whether the credential may write this measurement (a write key can be bound to some).
     pub fn may_write(&self, measurement: &str) -> bool {
-        let Proof::WriteKey(name) = &self.proof else { return true };
-        let Some(key) = self.profile.settings.keys.get(name) else { return false };
-        key.measurements.is_empty() || key.measurements.iter().any(|m| m == measurement)
+        match &self.rights {
+            Rights::All => true,
+            Rights::Only(measurements) => measurements.contains(measurement),
+        }
     }
 }
 
@@ -95,7 +145,7 @@ impl Tenant {
 pub struct AuthError {
     /// The class of the refusal.
     pub kind: Refusal,
-    /// The stable code of the answer, such as `token_expired`.
+    /// The stable code of the answer, such as `token_expired`: one of [`Code::ALL`].
     pub code: &'static str,
     /// What is wrong and what to do, for a developer; no part of any credential.
     pub detail: String,
@@ -108,18 +158,4 @@ pub enum Refusal {
     Unauthenticated,
     /// 403: a good credential that may not do this.
     Forbidden,
-}
-
-/// Verifies credentials against the settings in force. Built once per generation of settings; shared by all workers.
-#[derive(Debug)]
-pub struct Authenticator {
-    #[expect(dead_code, reason = "auth room")]
-    directory: Arc<Directory>,
-}
-
-impl Authenticator {
-    /// Proves the tenant of one request. `now` in nanoseconds since 1970.
-    pub fn verify(&self, _presented: &Presented<'_>, _now: i64) -> Result<Tenant, AuthError> {
-        unimplemented!("auth room")
-    }
 }

@@ -1,0 +1,193 @@
+//! All proofs of a request put together: one tenant, or a refusal.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::UnixNanos;
+use crate::config::{Require, Settings, TenantId};
+
+use super::jwt::Issuers;
+use super::origin::{Origin, Rule};
+use super::proxy::{Sender, TrustedProxies};
+use super::write_key::{self, KeyRing};
+use super::{AuthError, Code, Directory, Presented, Proof, Rights, Tenant};
+
+/// No honest client sends more; each token costs a signature check.
+const MAX_CREDENTIALS: usize = 4;
+
+/// Verifies credentials against the settings in force. Built once per generation of settings; shared by all workers.
+pub struct Authenticator {
+    directory: Arc<Directory>,
+    issuers: Issuers,
+    keys: KeyRing,
+    proxies: TrustedProxies,
+    /// Each tenant's origins, for the `host` tag.
+    origins: HashMap<TenantId, Vec<Rule>>,
+}
+
+/// One credential that held.
+pub(super) struct Proven {
+    pub(super) tenant: TenantId,
+    pub(super) proof: Proof,
+    pub(super) rights: Rights,
+}
+
+impl Authenticator {
+    /// Reads keys and rules. The error names the setting that is wrong and never holds a secret.
+    pub fn new(settings: &Settings, directory: Arc<Directory>) -> Result<Self, String> {
+        let mut origins = HashMap::new();
+        for (id, tenant) in &settings.tenants {
+            origins.insert(id.clone(), write_key::listed_origins(tenant)?);
+        }
+        Ok(Self {
+            issuers: Issuers::new(&settings.issuers)?,
+            keys: KeyRing::new(&settings.tenants)?,
+            proxies: TrustedProxies::new(&settings.server),
+            origins,
+            directory,
+        })
+    }
+
+    /// Proves the tenant of one request. `now` in nanoseconds since 1970.
+    ///
+    /// Every credential that is presented must hold, and all must prove the same tenant: a request that could be read in two
+    /// ways is refused, not resolved.
+    pub fn verify(&self, presented: &Presented<'_>, now: UnixNanos) -> Result<Tenant, AuthError> {
+        let origin = Origin::read(&presented.origin)?;
+        let named = one_tenant_header(&presented.tenant_header)?;
+        let proofs = self.proofs(presented, named, &origin, now)?;
+        let mut proofs = proofs.into_iter();
+        let Some(mut proven) = proofs.next() else {
+            return Err(self.nothing_proven(presented, named));
+        };
+        for other in proofs {
+            if other.tenant != proven.tenant {
+                return Err(Code::CredentialsConflict
+                    .because("the request's credentials prove different tenants: send the one that is meant"));
+            }
+            let proof = if strength(&other.proof) > strength(&proven.proof) { other.proof } else { proven.proof };
+            proven = Proven { tenant: proven.tenant, proof, rights: proven.rights.or(other.rights) };
+        }
+        if named.is_some_and(|named| named != proven.tenant.as_str().as_bytes()) {
+            return Err(Code::TenantMismatch.because(
+                "X-Tenant-ID names another tenant than the request's credential proves: leave the header out, or correct it",
+            ));
+        }
+        self.admit(proven, &origin)
+    }
+
+    /// Every credential of the request, verified; the cheap ones first, so that a bad one costs no signature check.
+    fn proofs(
+        &self,
+        presented: &Presented<'_>,
+        named: Option<&[u8]>,
+        origin: &Origin,
+        now: UnixNanos,
+    ) -> Result<Vec<Proven>, AuthError> {
+        let tokens = tokens(presented)?;
+        if presented.write_keys.len() + tokens.len() > MAX_CREDENTIALS {
+            return Err(Code::CredentialsTooMany.because(format!("more than {MAX_CREDENTIALS} credentials in one request")));
+        }
+        let mut proofs = Vec::with_capacity(1);
+        for key in &presented.write_keys {
+            proofs.push(self.keys.verify(key, origin, now)?);
+        }
+        if let Some(named) = named
+            && self.proxies.sender(presented)? == Sender::Trusted
+        {
+            // Where a token or key proves another tenant, that is a mismatch of the header and told as such.
+            let tenant = tenant_of_header(named)?;
+            if proofs.iter().all(|p| p.tenant == tenant) && tokens.is_empty() {
+                proofs.push(Proven { tenant, proof: Proof::Proxy, rights: Rights::All });
+            }
+        }
+        for token in tokens {
+            proofs.push(self.issuers.verify(token, now)?);
+        }
+        Ok(proofs)
+    }
+
+    fn admit(&self, proven: Proven, origin: &Origin) -> Result<Tenant, AuthError> {
+        let profile = self.directory.get(&proven.tenant).ok_or_else(|| {
+            Code::TenantUnknown.because("the credential holds, but its tenant is not configured here: add it to the tenants")
+        })?;
+        if profile.settings.disabled {
+            return Err(Code::TenantDisabled.because("the tenant is switched off here"));
+        }
+        if profile.settings.require == Require::Jwt && !matches!(proven.proof, Proof::Jwt(_)) {
+            return Err(Code::TenantRequiresJwt.because("this tenant takes JWTs only (require = \"jwt\"): send one as Authorization: Bearer"));
+        }
+        let host = match origin {
+            Origin::Tuple(tuple) => {
+                let rules = self.origins.get(&proven.tenant).map(Vec::as_slice).unwrap_or_default();
+                rules.iter().any(|rule| rule.lists(tuple)).then(|| tuple.authority().to_owned())
+            }
+            _ => None,
+        };
+        Ok(Tenant { profile: Arc::clone(profile), proof: proven.proof, host, rights: proven.rights })
+    }
+
+    fn nothing_proven(&self, presented: &Presented<'_>, named: Option<&[u8]>) -> AuthError {
+        let sender = named.map(|_| self.proxies.sender(presented));
+        match sender {
+            Some(Err(error)) => error,
+            Some(Ok(Sender::Unproven)) => {
+                Code::ProxySecret.because("X-Tenant-ID came from a trusted proxy's address, but without X-Proxy-Secret: let the proxy set it")
+            }
+            Some(Ok(Sender::Stranger { showed_secret: true })) => Code::ProxyNotTrusted.because(
+                "X-Tenant-ID is believed only from an address in server.trusted_proxies, with server.proxy_secret set: this peer is none",
+            ),
+            Some(Ok(_)) => Code::CredentialMissing.because(
+                "X-Tenant-ID alone proves nothing, except from a trusted proxy: send a JWT (Authorization: Bearer) or a write key (?k=)",
+            ),
+            None => Code::CredentialMissing
+                .because("send a JWT (Authorization: Bearer, or ?access_token=) or a write key (?k=, the path, or X-Api-Key)"),
+        }
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").field("proxies", &self.proxies).finish_non_exhaustive()
+    }
+}
+
+fn one_tenant_header<'r>(headers: &[&'r [u8]]) -> Result<Option<&'r [u8]>, AuthError> {
+    match headers {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(Code::HeaderDuplicated
+            .because("X-Tenant-ID came more than once: a proxy must replace the client's copy, not add to it")),
+    }
+}
+
+fn tenant_of_header(named: &[u8]) -> Result<TenantId, AuthError> {
+    std::str::from_utf8(named).ok().and_then(TenantId::parse).ok_or_else(|| {
+        Code::TenantHeaderMalformed
+            .because("the trusted proxy's X-Tenant-ID is no tenant id (1 to 64 of A-Z a-z 0-9 _ -): is it an unfilled placeholder?")
+    })
+}
+
+/// The tokens of the request. Other schemes than Bearer (a staging site's Basic) are not ours to judge.
+fn tokens<'p>(presented: &'p Presented<'_>) -> Result<Vec<&'p str>, AuthError> {
+    let mut tokens = Vec::new();
+    for header in &presented.authorization {
+        let scheme_end = header.iter().position(|b| *b == b' ').unwrap_or(header.len());
+        let (scheme, token) = header.split_at(scheme_end);
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            let token = std::str::from_utf8(token.trim_ascii());
+            tokens.push(token.map_err(|_| Code::TokenMalformed.because("Authorization: Bearer is followed by no JWT"))?);
+        }
+    }
+    tokens.extend(presented.access_token.iter().map(String::as_str));
+    Ok(tokens)
+}
+
+fn strength(proof: &Proof) -> u8 {
+    match proof {
+        Proof::WriteKey(_) => 0,
+        Proof::Proxy => 1,
+        Proof::Jwt(_) => 2,
+    }
+}

@@ -1,0 +1,130 @@
+//! The closed list of refusals, each with its stable name and its class.
+//!
+//! 401 asks for another credential; 403 says that the credential was understood and another copy of it would not help.
+
+use super::{AuthError, Refusal};
+
+/// Why a request is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names are the codes; docs/identity.md explains each")]
+pub enum Code {
+    CredentialMissing,
+    TokenMalformed,
+    TokenTooLarge,
+    TokenSignature,
+    TokenIssuerUnknown,
+    TokenAudience,
+    TokenExpired,
+    TokenNotYetValid,
+    WriteKeyUnknown,
+    WriteKeyExpired,
+    ProxySecret,
+    ProxyNotTrusted,
+    TokenTenantClaim,
+    TenantUnknown,
+    TenantDisabled,
+    TenantRequiresJwt,
+    TenantMismatch,
+    TenantHeaderMalformed,
+    CredentialsConflict,
+    CredentialsTooMany,
+    OriginMissing,
+    OriginNotAllowed,
+    OriginMalformed,
+    HeaderDuplicated,
+}
+
+impl Code {
+    /// Every code, 401 first.
+    pub const ALL: [Self; 24] = [
+        Self::CredentialMissing,
+        Self::TokenMalformed,
+        Self::TokenTooLarge,
+        Self::TokenSignature,
+        Self::TokenIssuerUnknown,
+        Self::TokenAudience,
+        Self::TokenExpired,
+        Self::TokenNotYetValid,
+        Self::WriteKeyUnknown,
+        Self::WriteKeyExpired,
+        Self::ProxySecret,
+        Self::ProxyNotTrusted,
+        Self::TokenTenantClaim,
+        Self::TenantUnknown,
+        Self::TenantDisabled,
+        Self::TenantRequiresJwt,
+        Self::TenantMismatch,
+        Self::TenantHeaderMalformed,
+        Self::CredentialsConflict,
+        Self::CredentialsTooMany,
+        Self::OriginMissing,
+        Self::OriginNotAllowed,
+        Self::OriginMalformed,
+        Self::HeaderDuplicated,
+    ];
+
+    /// The stable name, as it stands in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CredentialMissing => "credential_missing",
+            Self::TokenMalformed => "token_malformed",
+            Self::TokenTooLarge => "token_too_large",
+            Self::TokenSignature => "token_signature",
+            Self::TokenIssuerUnknown => "token_issuer_unknown",
+            Self::TokenAudience => "token_audience",
+            Self::TokenExpired => "token_expired",
+            Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::WriteKeyUnknown => "write_key_unknown",
+            Self::WriteKeyExpired => "write_key_expired",
+            Self::ProxySecret => "proxy_secret",
+            Self::ProxyNotTrusted => "proxy_not_trusted",
+            Self::TokenTenantClaim => "token_tenant_claim",
+            Self::TenantUnknown => "tenant_unknown",
+            Self::TenantDisabled => "tenant_disabled",
+            Self::TenantRequiresJwt => "tenant_requires_jwt",
+            Self::TenantMismatch => "tenant_mismatch",
+            Self::TenantHeaderMalformed => "tenant_header_malformed",
+            Self::CredentialsConflict => "credentials_conflict",
+            Self::CredentialsTooMany => "credentials_too_many",
+            Self::OriginMissing => "origin_missing",
+            Self::OriginNotAllowed => "origin_not_allowed",
+            Self::OriginMalformed => "origin_malformed",
+            Self::HeaderDuplicated => "header_duplicated",
+        }
+    }
+
+    /// Its class: 401 or 403.
+    pub fn kind(self) -> Refusal {
+        match self {
+            Self::CredentialMissing
+            | Self::TokenMalformed
+            | Self::TokenTooLarge
+            | Self::TokenSignature
+            | Self::TokenIssuerUnknown
+            | Self::TokenAudience
+            | Self::TokenExpired
+            | Self::TokenNotYetValid
+            | Self::WriteKeyUnknown
+            | Self::WriteKeyExpired
+            | Self::ProxySecret
+            | Self::ProxyNotTrusted => Refusal::Unauthenticated,
+            Self::TokenTenantClaim
+            | Self::TenantUnknown
+            | Self::TenantDisabled
+            | Self::TenantRequiresJwt
+            | Self::TenantMismatch
+            | Self::TenantHeaderMalformed
+            | Self::CredentialsConflict
+            | Self::CredentialsTooMany
+            | Self::OriginMissing
+            | Self::OriginNotAllowed
+            | Self::OriginMalformed
+            | Self::HeaderDuplicated => Refusal::Forbidden,
+        }
+    }
+
+    /// The refusal with this code. `detail` must hold no part of a credential.
+    pub(super) fn because(self, detail: impl Into<String>) -> AuthError {
+        AuthError { kind: self.kind(), code: self.as_str(), detail: detail.into() }
+    }
+}
