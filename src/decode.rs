@@ -7,10 +7,11 @@
 //! One bad item never spoils its neighbours: wrong types are findings, not parse errors. Only what is no JSON at all, or JSON of no known shape,
 //! fails the body.
 //!
-//! A new format is a file of its own in this folder, and a line in `item`, which tells them apart.
+//! A new format is a file of its own in this folder, and a line in `members`, which tells items apart.
 
-mod item;
+mod body;
 mod json;
+mod members;
 mod metric_list;
 mod native;
 mod salvage;
@@ -135,14 +136,13 @@ pub enum DecodeError {
 /// surrogate pair) is read a second time, item by item, so that only the item that holds it is refused.
 pub fn decode<'b>(body: &'b [u8], max_events: usize) -> Result<Decoded<'b>, DecodeError> {
     let text = text(body)?;
-    let first = match item::read(text, max_events, item::Reading::Direct) {
-        Ok(read) => return read,
-        Err(error) => error,
-    };
-    if serde_json::from_str::<&RawValue>(text).is_err() {
-        return Err(not_json(&first));
+    if let Ok(read) = body::read(text, max_events, body::Reading::Direct) {
+        return read;
     }
-    if let Ok(read) = item::read(text, max_events, item::Reading::ItemByItem) {
+    if let Err(error) = serde_json::from_str::<&RawValue>(text) {
+        return Err(not_json(&error));
+    }
+    if let Ok(read) = body::read(text, max_events, body::Reading::ItemByItem) {
         return read;
     }
     // What cannot be held stands in the body's own members: an event on its own, or what an envelope says for all.

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::item::Members;
+use super::members::Members;
 use super::{Event, Unreadable, native};
 use crate::outcome::Reason;
 

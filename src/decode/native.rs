@@ -1,7 +1,7 @@
 //! Tagline's own event: `{sessionId, viewName, actionName, metrics: {name: number}, timestamp, seq, tags, …}`.
 
 use super::Event;
-use super::item::Members;
+use super::members::Members;
 
 /// The event of these members; its measurement is empty when they name none.
 pub(super) fn event(members: Members<'_>) -> Event<'_> {

@@ -8,8 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Unreadable;
-use super::item::KNOWN;
 use super::json::{AnyValue, Name, in_member};
+use super::members::KNOWN;
 use crate::outcome::Reason;
 
 /// Names the member that could not be read.

@@ -1,7 +1,6 @@
-//! The shapes of a body and of an item, told apart by the members that stand in them.
+//! The shapes of a body, told apart by what stands in it.
 //!
-//! A body is an object or a list. An object with `events` is an envelope; with `metricName` an item of a metric list; with any other member
-//! of an event, an event. Unknown members are skipped, so that newer clients can say more; nothing here reads a tenant.
+//! A body is an object or a list of items. An object with `events` is an envelope; any other object is one item.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,11 +8,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json::{AnyValue, Name, Pairs, Scalar};
-use super::{
-    DEFAULT_MEASUREMENT, DecodeError, Decoded, Defaults, Event, MAX_METRICS, MAX_TAGS, Number, Unreadable,
-};
-use super::{metric_list, native, salvage};
+use super::json::AnyValue;
+use super::members::Members;
+use super::{DEFAULT_MEASUREMENT, DecodeError, Decoded, Defaults, Event, Unreadable, salvage};
 use crate::outcome::Reason;
 
 type Item<'b> = Result<Event<'b>, Unreadable>;
@@ -39,173 +36,7 @@ pub(super) fn read(
     Ok(body)
 }
 
-/// The members of an object that have a meaning for us; the names are the wire's.
-#[derive(Default)]
-pub(super) struct Members<'b> {
-    pub(super) session_id: Option<Cow<'b, str>>,
-    pub(super) view_name: Option<Cow<'b, str>>,
-    pub(super) action_name: Option<Cow<'b, str>>,
-    pub(super) measurement: Option<Cow<'b, str>>,
-    pub(super) metric_name: Option<Cow<'b, str>>,
-    pub(super) trace_id: Option<Cow<'b, str>>,
-    pub(super) traceparent: Option<Cow<'b, str>>,
-    pub(super) metrics: Vec<(Cow<'b, str>, Number)>,
-    pub(super) tags: Vec<(Cow<'b, str>, Cow<'b, str>)>,
-    pub(super) timestamp: Option<Number>,
-    pub(super) seq: Option<u64>,
-    /// `value`, not yet known to be a number.
-    pub(super) value: Option<Scalar<'b>>,
-    sent_at_ms: Option<f64>,
-    events: Option<List<'b>>,
-    /// A bit for each known member that stood here.
-    seen: u32,
-    /// The first thing that is wrong.
-    finding: Option<Unreadable>,
-}
-
-/// The known members, in the order of their bits.
-pub(super) const KNOWN: [&str; 14] = [
-    "sessionId",
-    "viewName",
-    "actionName",
-    "measurement",
-    "metricName",
-    "traceId",
-    "traceparent",
-    "metrics",
-    "tags",
-    "timestamp",
-    "seq",
-    "value",
-    "sentAt",
-    "events",
-];
-
-/// Those of [`KNOWN`] that do not make an event of an object: they mean something beside others only.
-const BESIDE: [&str; 3] = ["value", "sentAt", "events"];
-
 impl<'b> Members<'b> {
-    /// Reads all members of an object. `body` says how `events` are read, and is none inside an item, where `events` and `sentAt` mean nothing.
-    fn read<A: MapAccess<'b>>(mut object: A, body: Option<Items>) -> Result<Self, A::Error> {
-        let mut members = Self::default();
-        while let Some(name) = object.next_key_seed(Name)? {
-            let known = KNOWN.iter().position(|known| *known == name);
-            let Some(bit) = known.filter(|at| body.is_some() || *at < 12) else {
-                object.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let twice = members.seen & (1 << bit) != 0;
-            members.seen |= 1 << bit;
-            let member = KNOWN[bit];
-            if twice {
-                object.next_value::<IgnoredAny>()?;
-                members.found::<()>(Reason::DuplicateName, || format!("`{member}` stands twice"));
-                continue;
-            }
-            match (member, body) {
-                ("metrics", _) => {
-                    let pairs = object.next_value_seed(Pairs::of(member, MAX_METRICS + 1))?;
-                    members.metrics = members.keep(pairs);
-                }
-                ("tags", _) => {
-                    let pairs = object.next_value_seed(Pairs::of(member, MAX_TAGS + 1))?;
-                    members.tags = members.keep(pairs);
-                }
-                ("events", Some(items)) => members.events = Some(object.next_value_seed(items)?),
-                _ => {
-                    let value = object.next_value_seed(AnyValue)?;
-                    members.take(member, value);
-                }
-            }
-        }
-        Ok(members)
-    }
-
-    fn take(&mut self, member: &'static str, value: Scalar<'b>) {
-        if matches!(value, Scalar::Null) && member != "value" {
-            return;
-        }
-        match member {
-            "sessionId" => self.session_id = self.string(member, value),
-            "viewName" => self.view_name = self.string(member, value),
-            "actionName" => self.action_name = self.string(member, value),
-            "measurement" => self.measurement = self.string(member, value),
-            "metricName" => self.metric_name = self.string(member, value),
-            "traceId" => self.trace_id = self.string(member, value),
-            "traceparent" => self.traceparent = self.string(member, value),
-            "timestamp" => self.timestamp = self.number(member, &value),
-            "sentAt" => self.sent_at_ms = self.number(member, &value).map(as_float),
-            "seq" => self.seq = self.sequence(&value),
-            _ => self.value = Some(value),
-        }
-    }
-
-    /// An empty string says nothing: it is as good as absent.
-    fn string(&mut self, member: &str, value: Scalar<'b>) -> Option<Cow<'b, str>> {
-        match value {
-            Scalar::Text(text) => Some(text).filter(|text| !text.is_empty()),
-            other => self.found(Reason::Malformed, || {
-                format!("`{member}` is {}, not a string", other.kind())
-            }),
-        }
-    }
-
-    fn number(&mut self, member: &str, value: &Scalar<'b>) -> Option<Number> {
-        match value.number() {
-            Ok(number) => Some(number),
-            Err(kind) => self.found(Reason::Malformed, || {
-                format!("`{member}` is {kind}, not a number")
-            }),
-        }
-    }
-
-    fn sequence(&mut self, value: &Scalar<'b>) -> Option<u64> {
-        match *value {
-            Scalar::Number(Number::Int(number)) if number >= 0 => Some(number.unsigned_abs()),
-            Scalar::Large(number) => Some(number),
-            ref other => self.found(Reason::Malformed, || match other {
-                Scalar::Number(_) => "`seq` is not a whole number of 0 or more".to_owned(),
-                other => format!("`seq` is {}, not a number", other.kind()),
-            }),
-        }
-    }
-
-    fn keep<T>(&mut self, pairs: Result<Vec<T>, Unreadable>) -> Vec<T> {
-        pairs.unwrap_or_else(|finding| {
-            self.finding.get_or_insert(finding);
-            Vec::new()
-        })
-    }
-
-    fn found<T>(&mut self, reason: Reason, detail: impl FnOnce() -> String) -> Option<T> {
-        self.finding.get_or_insert_with(|| Unreadable {
-            reason,
-            detail: detail(),
-        });
-        None
-    }
-
-    fn is_event(&self) -> bool {
-        let beside: u32 = (0..KNOWN.len())
-            .filter(|&at| BESIDE.contains(&KNOWN[at]))
-            .map(|at| 1 << at)
-            .sum();
-        self.seen & !beside != 0
-    }
-
-    fn into_item(self) -> Item<'b> {
-        match self.finding {
-            Some(finding) => Err(finding),
-            None if self.metric_name.is_some() => metric_list::event(self),
-            None if self.is_event() => Ok(native::event(self)),
-            None => Err(Unreadable {
-                reason: Reason::Malformed,
-                detail: "the item has none of an event's members (`metrics`, `viewName`, … or `metricName`)"
-                    .to_owned(),
-            }),
-        }
-    }
-
     fn into_body(mut self, max_events: usize) -> Result<Decoded<'b>, DecodeError> {
         let items = match self.events.take() {
             None if !self.is_event() => {
@@ -275,13 +106,6 @@ impl<'b> Members<'b> {
     }
 }
 
-fn as_float(number: Number) -> f64 {
-    match number {
-        Number::Int(number) => number as f64,
-        Number::Float(number) => number,
-    }
-}
-
 fn with_measurement(mut event: Event<'_>) -> Event<'_> {
     if event.measurement.is_empty() {
         event.measurement = Cow::Borrowed(DEFAULT_MEASUREMENT);
@@ -290,7 +114,7 @@ fn with_measurement(mut event: Event<'_>) -> Event<'_> {
 }
 
 /// A list of items, read.
-enum List<'b> {
+pub(super) enum List<'b> {
     Of(Vec<Item<'b>>),
     /// How many there were; none is kept.
     TooMany(usize),
@@ -300,7 +124,7 @@ enum List<'b> {
 
 /// Reads a list of items.
 #[derive(Clone, Copy)]
-struct Items {
+pub(super) struct Items {
     max_events: usize,
     reading: Reading,
 }
