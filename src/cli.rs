@@ -100,7 +100,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args, &sources, &mut io::stdout()),
         Command::Setup(args) => setup::run(&args).await,
         Command::Token(args) => {
-            let settings = if args.needs_settings() { Some(settings(&sources)?) } else { None };
+            let settings = if args.write_key { None } else { Some(settings(&sources)?) };
             token::run(&args, settings.as_ref(), &clock, &mut io::stdout())
         }
         Command::Replay(args) => replay::run(&args, &settings(&sources)?, &clock).await,

@@ -35,9 +35,6 @@ const KEY_BYTES: usize = 24;
   tagline token --config gateway.toml --tenant acme --ttl 5m --claim role=tester
   tagline token --write-key --tenant acme --origin https://app.example")]
 pub struct TokenArgs {
-    /// Settings file that names the issuers
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// Tenant that the credential proves
     #[arg(long, value_name = "ID", required_unless_present = "write_key")]
     pub tenant: Option<String>,

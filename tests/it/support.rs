@@ -1,0 +1,101 @@
+//! What the integration tests stand on: real servers, the gateway as a process, keys, raw requests, a browser.
+//!
+//! - [`influx()`]: one influxd for the whole run, a [`Bucket`] for each test, read back by Flux.
+//! - [`Gateway`]: the binary under test with a configuration of its own, on ports that the kernel picks.
+//! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
+//! - [`Connection`]: requests byte for byte, several on one connection.
+//! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
+//! - [`eventually`]: for what happens soon, and no fixed sleep.
+//!
+//! Every process dies with the test process, however that ends (see [`process`]). Nothing here needs a fixed port or leaves
+//! a file behind.
+
+#![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
+
+pub mod browser;
+pub mod gateway;
+pub mod http;
+pub mod influx;
+pub mod keys;
+pub mod process;
+
+pub use browser::{Page, Tab, browser};
+pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, config_for};
+pub use http::{Answer, Connection, client};
+pub use influx::{Bucket, Influx, Row, influx};
+pub use keys::{SigningKey, claims};
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Asks `check` every 50 ms until it says `Ok`, and returns what is in it. Fails the test with the last `Err` when `within`
+/// is over.
+///
+/// ```ignore
+/// let rows = eventually(Duration::from_secs(5), || async {
+///     let rows = bucket.rows("frontend_performance").await;
+///     if rows.len() == 2 { Ok(rows) } else { Err(format!("{rows:?}")) }
+/// })
+/// .await;
+/// ```
+#[track_caller]
+pub fn eventually<T, E, F, Fut>(within: Duration, mut check: F) -> impl Future<Output = T>
+where
+    E: Display,
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    let caller = std::panic::Location::caller();
+    async move {
+        let deadline = Instant::now() + within;
+        loop {
+            match check().await {
+                Ok(value) => return value,
+                Err(seen) if Instant::now() >= deadline => {
+                    panic!("{caller}: not within {within:?}; last seen: {seen}")
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+}
+
+/// A name that no other test has: `PREFIX-` and random characters.
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", random_text(8))
+}
+
+/// `length` random lower-case letters and digits.
+pub fn random_text(length: usize) -> String {
+    std::iter::repeat_with(|| {
+        char::from(fastrand::choice(*b"abcdefghijklmnopqrstuvwxyz0123456789").unwrap_or(b'a'))
+    })
+    .take(length)
+    .collect()
+}
+
+/// Where a server's binary is: `TAGLINE_NAME` (which `make test` sets), else what `tests/servers/prepare --locate` finds.
+fn server_binary(name: &str) -> Result<PathBuf, String> {
+    let variable = format!("TAGLINE_{}", name.to_uppercase());
+    if let Some(path) = std::env::var_os(&variable) {
+        let path = PathBuf::from(path);
+        if path.is_file() {
+            return Ok(path);
+        }
+        return Err(format!(
+            "{variable} says {}, and there is no such file",
+            path.display()
+        ));
+    }
+    let prepare = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/prepare");
+    let found = Command::new(prepare)
+        .args(["--locate", name])
+        .output()
+        .map_err(|error| format!("{name}: {prepare} does not run: {error}"))?;
+    if !found.status.success() {
+        return Err(String::from_utf8_lossy(&found.stderr).trim().to_owned());
+    }
+    Ok(PathBuf::from(String::from_utf8_lossy(&found.stdout).trim()))
+}
