@@ -146,7 +146,13 @@ fn a_refused_body_is_told_the_wait_at_the_door_too() {
     assert_eq!(send(&quota, 1_000, 1), Ok(()));
     // Its bytes come back within 100 ms; the point that this attempt paid at the door needs a second.
     let refused = send(&quota, 100, 1).unwrap_err();
-    assert_eq!(refused, Exceeded { limit: "bytes_per_second", retry_after: Duration::from_secs(1) });
+    assert_eq!(
+        refused,
+        Exceeded {
+            limit: "bytes_per_second",
+            retry_after: Duration::from_secs(1)
+        }
+    );
     clock.advance(refused.retry_after);
     assert_eq!(send(&quota, 100, 1), Ok(()));
 }
