@@ -84,6 +84,16 @@ fn the_largest_batch_passes_whatever_the_burst_says() {
 }
 
 #[test]
+fn what_is_larger_than_the_burst_costs_the_burst_and_passes() {
+    let (quota, clock) = quota(limits(1, 5, Some(10)), 1, 5, 10);
+    for _ in 0..2 {
+        assert_eq!(send(&quota, 11, 6), Ok(()));
+        assert!(send(&quota, 11, 6).is_err());
+        clock.advance(Duration::from_secs(5));
+    }
+}
+
+#[test]
 fn a_batch_is_charged_whole_or_not_at_all() {
     let (quota, _) = quota(limits(1, 100, None), 1, 100, 1024);
     assert_eq!(send(&quota, 0, 60), Ok(()));
@@ -128,6 +138,23 @@ fn a_refused_batch_is_told_the_wait_of_its_bytes_too() {
     );
     clock.advance(refused.retry_after);
     assert_eq!(send(&quota, 999, 50), Ok(()));
+}
+
+#[test]
+fn a_refused_body_is_told_the_wait_at_the_door_too() {
+    let (quota, clock) = quota(limits(1, 2, Some(1_000)), 1, 2, 1_000);
+    assert_eq!(send(&quota, 1_000, 1), Ok(()));
+    // Its bytes come back within 100 ms; the point that this attempt paid at the door needs a second.
+    let refused = send(&quota, 100, 1).unwrap_err();
+    assert_eq!(
+        refused,
+        Exceeded {
+            limit: "bytes_per_second",
+            retry_after: Duration::from_secs(1)
+        }
+    );
+    clock.advance(refused.retry_after);
+    assert_eq!(send(&quota, 100, 1), Ok(()));
 }
 
 #[test]
