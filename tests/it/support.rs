@@ -18,6 +18,7 @@ pub mod http;
 pub mod influx;
 pub mod keys;
 pub mod process;
+pub mod sending;
 
 pub use browser::{Page, Tab, browser};
 pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, config_for};
