@@ -3,6 +3,9 @@
 //! The names are those of the woothee data set, a closed list, with the systems' usual spelling. What it cannot know: an iPad that asks for
 //! desktop sites calls itself a Mac, and a Chromium that is not in the list is Chrome.
 
+#[cfg(test)]
+mod tests;
+
 use woothee::parser::Parser;
 
 /// The longest header that is looked at, bytes; real ones have 60 to 300.
