@@ -88,7 +88,7 @@ impl<'r> Request<'r> {
         tags.extend(session.tag());
         let dropped = tags::append(self, event, rules, arena, &mut tags)?;
         self.check_needs(rules, &session, &tags)?;
-        tags.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        tags.sort_unstable_by_key(|(key, _)| *key);
 
         let mut fields = BumpVec::with_capacity_in(event.metrics.len().min(MAX_METRICS) + 2, arena);
         fields::append(self, event, rules, &mut fields)?;
