@@ -38,11 +38,8 @@ impl<'r> Request<'r> {
         context: Context<'r>,
         defaults: &'r Defaults<'r>,
     ) -> Self {
-        let mut server_tags: Vec<_> = rules
-            .static_tags
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
+        let mut server_tags = Vec::with_capacity(rules.static_tags.len() + 2);
+        server_tags.extend(rules.static_tags.iter().map(|(k, v)| (k.as_str(), v.as_str())));
         server_tags.push(("tenant_id", context.tenant.id().as_str()));
         server_tags.extend(
             context

@@ -74,13 +74,7 @@ fn good_events_are_kept_and_bad_ones_are_told_by_their_place() {
 fn the_whole_batch_is_charged_before_any_of_it_is_worked_on() {
     let tenant = Tenant::for_test("acme", SessionMode::Tag, None);
     let body = br#"[{"measurement":"open","metrics":{"x":1}},7]"#;
-    let refused = ingest(
-        &Enricher::new(&settings()),
-        context(&tenant),
-        body,
-        50,
-        |events| Err(events),
-    );
+    let refused = ingest(&Enricher::new(&settings()), context(&tenant), body, 50, Err);
     assert_eq!(refused, Err(2));
     let unparsable = ingest::<()>(&Enricher::new(&settings()), context(&tenant), b"{", 50, |_| {
         panic!("nothing to charge")
