@@ -65,9 +65,21 @@ impl<C: Clock + Clone> Quota<C> {
     fn with_clock(limits: Limits, replicas: u32, max_events: usize, max_body: usize, clock: &C) -> Self {
         let share = |rate: u32| rate / replicas.max(1);
         let burst = |burst: u32, floor: usize| burst.max(u32::try_from(floor).unwrap_or(u32::MAX));
-        let bytes = |rate| Rate::new("bytes_per_second", share(rate), burst(rate, max_body), clock.clone());
+        let bytes = |rate| {
+            Rate::new(
+                "bytes_per_second",
+                share(rate),
+                burst(rate, max_body),
+                clock.clone(),
+            )
+        };
         Self {
-            points: Rate::new("points_per_second", share(limits.points_per_second), burst(limits.burst, max_events), clock.clone()),
+            points: Rate::new(
+                "points_per_second",
+                share(limits.points_per_second),
+                burst(limits.burst, max_events),
+                clock.clone(),
+            ),
             bytes: limits.bytes_per_second.map(bytes),
             max_in_flight: limits.in_flight,
             in_flight: AtomicU32::new(0),
@@ -79,17 +91,26 @@ impl<C: Clock> Quota<C> {
     /// Before the body is read: takes a place in flight and looks whether the tenant is in debt. A request costs one point
     /// here, which it keeps even if it is refused later: refusing costs too.
     ///
-    /// The wait is that of a request of one point, for nobody knows yet how many this one holds; a larger batch may pass here
-    /// and learn its own wait from [`Permit::charge_points`].
+    /// The wait is that of a request of one point and no body, for nobody knows yet what this one holds; a larger one may pass
+    /// here and learn its own wait from [`Permit::charge_bytes`] and [`Permit::charge_points`].
     pub fn enter(&self) -> Result<Permit<'_, C>, Exceeded> {
         let taken = self
             .in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.max_in_flight).then_some(n + 1));
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                (n < self.max_in_flight).then_some(n + 1)
+            });
         if taken.is_err() {
-            return Err(Exceeded { limit: "in_flight", retry_after: IN_FLIGHT_WAIT });
+            return Err(Exceeded {
+                limit: "in_flight",
+                retry_after: IN_FLIGHT_WAIT,
+            });
         }
         // From here on the place is given back by drop, on the way out through an error too.
-        let mut permit = Permit { quota: self, door_wait: Duration::ZERO, bytes_wait: AtomicU64::new(0) };
+        let mut permit = Permit {
+            quota: self,
+            door_wait: Duration::ZERO,
+            bytes_wait: AtomicU64::new(0),
+        };
         if self.points.charge(1)? == 0 {
             permit.door_wait = self.points.interval();
         }
@@ -105,7 +126,9 @@ impl<C: Clock> Quota<C> {
 impl<C: Clock> Permit<'_, C> {
     /// The body as received: `bytes`, charged before inflating. Here too the wait is that of a request of one point.
     pub fn charge_bytes(&self, bytes: usize) -> Result<(), Exceeded> {
-        let (Some(rate), Ok(bytes)) = (&self.quota.bytes, u32::try_from(bytes)) else { return Ok(()) };
+        let (Some(rate), Ok(bytes)) = (&self.quota.bytes, u32::try_from(bytes)) else {
+            return Ok(());
+        };
         match rate.charge(bytes) {
             Ok(remaining) => {
                 let again = rate.interval().saturating_mul(bytes.saturating_sub(remaining));
@@ -131,14 +154,21 @@ impl<C: Clock> Permit<'_, C> {
         self.quota.points.charge(rest).map(|_| ()).map_err(|exceeded| {
             // The retry pays at the door again, and for its bytes.
             let retry_after = exceeded.retry_after.saturating_add(self.quota.points.interval());
-            Exceeded { retry_after, ..exceeded }.at_least(bytes_wait)
+            Exceeded {
+                retry_after,
+                ..exceeded
+            }
+            .at_least(bytes_wait)
         })
     }
 }
 
 impl Exceeded {
     fn at_least(self, wait: Duration) -> Self {
-        Self { retry_after: self.retry_after.max(wait), ..self }
+        Self {
+            retry_after: self.retry_after.max(wait),
+            ..self
+        }
     }
 }
 
@@ -161,6 +191,8 @@ impl<C: Clock> fmt::Debug for Quota<C> {
 
 impl<C: Clock> fmt::Debug for Permit<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("quota", self.quota).finish_non_exhaustive()
+        f.debug_struct("Permit")
+            .field("quota", self.quota)
+            .finish_non_exhaustive()
     }
 }

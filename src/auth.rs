@@ -16,12 +16,13 @@ mod jwt;
 mod origin;
 mod proxy;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write_key;
 
 pub use authenticator::Authenticator;
 pub use code::Code;
 pub use directory::{Directory, Profile};
+pub(crate) use jwt::{check_token, library_algorithm};
 pub(crate) use origin::rule_from_text;
 
 use std::collections::BTreeSet;
@@ -103,7 +104,9 @@ impl Rights {
     /// What either of two proofs of one tenant may write.
     fn or(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Only(ours), Self::Only(theirs)) => Self::Only(Arc::new(ours.union(&theirs).cloned().collect())),
+            (Self::Only(ours), Self::Only(theirs)) => {
+                Self::Only(Arc::new(ours.union(&theirs).cloned().collect()))
+            }
             _ => Self::All,
         }
     }

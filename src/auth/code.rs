@@ -6,7 +6,10 @@ use super::{AuthError, Refusal};
 
 /// Why a request is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(missing_docs, reason = "the names are the codes; docs/identity.md explains each")]
+#[expect(
+    missing_docs,
+    reason = "the names are the codes; docs/identity.md explains each"
+)]
 pub enum Code {
     CredentialMissing,
     TokenMalformed,
@@ -125,6 +128,10 @@ impl Code {
 
     /// The refusal with this code. `detail` must hold no part of a credential.
     pub(super) fn because(self, detail: impl Into<String>) -> AuthError {
-        AuthError { kind: self.kind(), code: self.as_str(), detail: detail.into() }
+        AuthError {
+            kind: self.kind(),
+            code: self.as_str(),
+            detail: detail.into(),
+        }
     }
 }

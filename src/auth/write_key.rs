@@ -36,7 +36,9 @@ impl KeyRing {
                 let place = format!("tenants.{tenant}.keys.{name}");
                 let secret = key.key.expose_secret();
                 if secret.is_empty() || secret.len() > MAX_LEN {
-                    return Err(format!("{place}.key: 1 to {MAX_LEN} characters; make one with `tagline token --write-key`"));
+                    return Err(format!(
+                        "{place}.key: 1 to {MAX_LEN} characters; make one with `tagline token --write-key`"
+                    ));
                 }
                 let measurements = &key.measurements;
                 let rights = match measurements.is_empty() {
@@ -44,7 +46,13 @@ impl KeyRing {
                     false => Rights::Only(Arc::new(measurements.iter().cloned().collect())),
                 };
                 let rules = rules(&key.origins, &place)?;
-                let entry = Entry { tenant: tenant.clone(), name: name.clone(), rules, expires: key.expires, rights };
+                let entry = Entry {
+                    tenant: tenant.clone(),
+                    name: name.clone(),
+                    rules,
+                    expires: key.expires,
+                    rights,
+                };
                 if let Some(other) = keys.insert(fingerprint(secret), entry) {
                     let Entry { tenant, name, .. } = other;
                     return Err(format!(
@@ -58,10 +66,15 @@ impl KeyRing {
 
     /// Proves the tenant of a key used from this origin.
     pub(super) fn verify(&self, key: &str, origin: &Origin, now: UnixNanos) -> Result<Proven, AuthError> {
-        let entry = (key.len() <= MAX_LEN).then(|| self.0.get(&fingerprint(key))).flatten();
-        let entry = entry.ok_or_else(|| Code::WriteKeyUnknown.because("the write key is not known here, or no longer"))?;
+        let entry = (key.len() <= MAX_LEN)
+            .then(|| self.0.get(&fingerprint(key)))
+            .flatten();
+        let entry = entry
+            .ok_or_else(|| Code::WriteKeyUnknown.because("the write key is not known here, or no longer"))?;
         if entry.expires.is_some_and(|end| now >= end) {
-            return Err(Code::WriteKeyExpired.because("the write key has expired: use the tenant's current one"));
+            return Err(
+                Code::WriteKeyExpired.because("the write key has expired: use the tenant's current one")
+            );
         }
         entry.check_origin(origin)?;
         Ok(Proven {

@@ -1,0 +1,304 @@
+//! The gateway that the tables of this room are tried on: four issuers, five tenants, keys made anew for each run.
+
+mod claim_rows;
+mod forge;
+mod header_rows;
+mod host;
+mod key_rows;
+mod origins;
+mod settings_mistakes;
+mod table;
+mod token_rows;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use crate::admit::Quota;
+use crate::config::{
+    self, Algorithm, Catalog, Enrich, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, Require, Server,
+    SessionMode, Settings, SpoolSettings, TenantId, TenantSettings, WriteKey,
+};
+use crate::outcome::Account;
+
+use super::{AuthError, Authenticator, Code, Directory, Presented, Profile, Refusal, Tenant, rule_from_text};
+pub(crate) use forge::Signer;
+use table::{Request, request, row, try_all};
+
+/// 2026-01-01T00:00:00Z, the time at which all rows are tried, in seconds.
+pub(crate) const NOW: i64 = 1_767_225_600;
+pub(crate) const NANOS: i64 = 1_000_000_000;
+const LEEWAY: i64 = 30;
+const AUDIENCE: &str = "telemetry";
+pub(crate) const PROXY_SECRET: &str = "a proxy secret that only tests know";
+const HMAC_SECRET: &str = "a shared secret of 32 characters";
+
+const KEY_ACME: &str = "tk_acme_web";
+const KEY_ACME_ANY: &str = "tk_acme_any";
+const KEY_ACME_OLD: &str = "tk_acme_old";
+const KEY_ACME_VITALS: &str = "tk_acme_vitals";
+const KEY_GLOBEX: &str = "tk_globex_web";
+const KEY_OFF: &str = "tk_off_web";
+const KEY_STRICT: &str = "tk_strict_web";
+
+/// Key pairs take long to make (RSA most): one set for all tests.
+pub(crate) struct Keys {
+    pub(crate) rsa: Signer,
+    pub(crate) other_rsa: Signer,
+    pub(crate) ec: Signer,
+    pub(crate) ed: Signer,
+    pub(crate) hmac: Signer,
+}
+
+pub(crate) static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    rsa: Signer::rsa(),
+    other_rsa: Signer::rsa(),
+    ec: Signer::p256(),
+    ed: Signer::ed25519(),
+    hmac: Signer::hmac(HMAC_SECRET),
+});
+
+fn issuer(iss: &str, algorithms: &[Algorithm], tenant_claim: &str, key: IssuerKey) -> Issuer {
+    Issuer {
+        issuer: iss.to_owned(),
+        audience: vec![AUDIENCE.to_owned(), "telemetry-eu".to_owned()],
+        algorithms: algorithms.to_vec(),
+        tenant_claim: tenant_claim.to_owned(),
+        key,
+        leeway: Duration::from_secs(LEEWAY as u64),
+    }
+}
+
+pub(crate) fn issuers() -> BTreeMap<String, Issuer> {
+    let all = [
+        (
+            "rsa",
+            issuer(
+                "https://rsa.example",
+                &[Algorithm::RS256, Algorithm::PS256],
+                "tenant_id",
+                KEYS.rsa.public_key(),
+            ),
+        ),
+        (
+            "ec",
+            issuer(
+                "https://ec.example",
+                &[Algorithm::ES256],
+                "/ctx/tenants/0/id",
+                KEYS.ec.public_key(),
+            ),
+        ),
+        (
+            "ed",
+            issuer(
+                "https://ed.example",
+                &[Algorithm::EdDSA],
+                "https://example.com/tenant",
+                KEYS.ed.public_key(),
+            ),
+        ),
+        (
+            "hmac",
+            issuer(
+                "https://hmac.example",
+                &[Algorithm::HS256],
+                "tid",
+                IssuerKey::Hmac(HMAC_SECRET.into()),
+            ),
+        ),
+    ];
+    all.into_iter()
+        .map(|(name, issuer)| (name.to_owned(), issuer))
+        .collect()
+}
+
+fn limits() -> Limits {
+    Limits {
+        points_per_second: 1_000,
+        burst: 5_000,
+        bytes_per_second: None,
+        in_flight: 100,
+        spool_share: 0.5,
+    }
+}
+
+fn write_key(key: &str, origins: &[&str]) -> WriteKey {
+    let origins = origins
+        .iter()
+        .map(|text| rule_from_text(text).expect("an origin rule"))
+        .collect();
+    WriteKey {
+        key: key.into(),
+        origins,
+        expires: None,
+        measurements: Vec::new(),
+    }
+}
+
+fn tenant(keys: Vec<(&str, WriteKey)>) -> TenantSettings {
+    TenantSettings {
+        bucket: None,
+        disabled: false,
+        require: Require::Any,
+        session: SessionMode::Tag,
+        keys: keys
+            .into_iter()
+            .map(|(name, key)| (name.to_owned(), key))
+            .collect(),
+        limits: limits(),
+    }
+}
+
+fn tenants() -> BTreeMap<TenantId, TenantSettings> {
+    let acme = tenant(vec![
+        (
+            "web",
+            write_key(
+                KEY_ACME,
+                &[
+                    "https://app.example",
+                    "https://*.acme.example",
+                    "http://localhost:3000",
+                ],
+            ),
+        ),
+        ("any", write_key(KEY_ACME_ANY, &["*"])),
+        (
+            "old",
+            WriteKey {
+                expires: Some(NOW * NANOS),
+                ..write_key(KEY_ACME_OLD, &["*"])
+            },
+        ),
+        (
+            "vitals",
+            WriteKey {
+                expires: Some(NOW * NANOS + 1),
+                measurements: vec!["web_vitals_lcp".to_owned()],
+                ..write_key(KEY_ACME_VITALS, &["*"])
+            },
+        ),
+    ]);
+    let globex = tenant(vec![("web", write_key(KEY_GLOBEX, &["https://globex.example"]))]);
+    let off = TenantSettings {
+        disabled: true,
+        ..tenant(vec![("web", write_key(KEY_OFF, &["*"]))])
+    };
+    let strict = TenantSettings {
+        require: Require::Jwt,
+        ..tenant(vec![("web", write_key(KEY_STRICT, &["https://strict.example"]))])
+    };
+    let all = [
+        ("acme", acme),
+        ("globex", globex),
+        ("off", off),
+        ("strict", strict),
+        ("keyless", tenant(Vec::new())),
+    ];
+    all.into_iter()
+        .map(|(id, tenant)| (TenantId::parse(id).expect("an id"), tenant))
+        .collect()
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        profile: config::Profile::Configured,
+        server: Server {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            admin_listen: "127.0.0.1:0".parse().unwrap(),
+            workers: 1,
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::from_secs(1),
+            replicas: 1,
+            max_body: 1 << 20,
+            max_inflated: 8 << 20,
+            max_events: 5_000,
+            trusted_proxies: ["10.0.0.0/8", "::ffff:192.0.2.0/120", "fd00::/8"]
+                .map(|net| net.parse().unwrap())
+                .to_vec(),
+            proxy_secret: Some(PROXY_SECRET.into()),
+        },
+        influxdb: None,
+        enrich: Enrich {
+            instance: "test".to_owned(),
+            replica: "test-0".to_owned(),
+            lane: 0,
+            static_tags: BTreeMap::new(),
+            max_clock_skew: Duration::from_secs(60),
+            max_future: Duration::from_secs(60),
+            user_agent: false,
+            path_rules: Vec::new(),
+        },
+        spool: SpoolSettings {
+            dir: "data".into(),
+            durability: config::Durability::Memory,
+            max_memory: 1 << 20,
+            max_dead_letters: 1 << 20,
+        },
+        log: Log {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+        },
+        issuers: issuers(),
+        tenants: tenants(),
+        catalog: Arc::new(Catalog::default()),
+    }
+}
+
+pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
+    let server = &settings.server;
+    let profiles = settings.tenants.iter().map(|(id, tenant)| Profile {
+        id: id.clone(),
+        settings: tenant.clone(),
+        destination: "app_observability".into(),
+        quota: Quota::new(tenant.limits, server.replicas, server.max_events, server.max_body),
+        account: Account::detached(id.as_str()),
+    });
+    Authenticator::new(settings, Arc::new(Directory::new(profiles)))
+}
+
+static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| build(&settings()).expect("good settings"));
+
+fn verify(presented: &Presented<'_>) -> Result<Tenant, AuthError> {
+    AUTHENTICATOR.verify(presented, NOW * NANOS)
+}
+
+#[test]
+fn every_code_stands_in_the_documentation_with_its_status() {
+    let page = include_str!("../../docs/identity.md");
+    for code in Code::ALL {
+        let status = if code.kind() == Refusal::Unauthenticated {
+            401
+        } else {
+            403
+        };
+        let cell = format!("| `{}` | {status} |", code.as_str());
+        assert!(page.contains(&cell), "docs/identity.md has no row {cell}");
+    }
+}
+
+#[test]
+fn debug_shows_no_credential() {
+    let request = request()
+        .bearer("aaaaaaaaaaaaaaa")
+        .key(KEY_ACME)
+        .secret(PROXY_SECRET);
+    let presented = Presented {
+        authorization: vec![&request.authorization[0]],
+        write_keys: request.write_keys.clone(),
+        proxy_secret: vec![&request.proxy_secret[0]],
+        ..Presented::default()
+    };
+    let tenant = table::request().key(KEY_ACME_ANY).verify().expect("a good key");
+    let shown = format!("{presented:?} {:?} {tenant:?} {:?}", *AUTHENTICATOR, settings());
+    for secret in [
+        "aaaaaaaaaaaaaaa",
+        KEY_ACME,
+        KEY_ACME_ANY,
+        PROXY_SECRET,
+        HMAC_SECRET,
+    ] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
