@@ -8,5 +8,12 @@
 
 mod support;
 
+mod answers;
+mod clients;
 mod container;
+mod first_run;
+mod formats;
+mod line_protocol;
 mod servers;
+mod spoofing;
+mod tenants;
