@@ -121,14 +121,9 @@ impl Delivery {
         Ok(Self { spool, dir, shared, opening, starter })
     }
 
-    /// Every lane and its state, by bucket.
-    pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
-        lock(&self.opening.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
-    }
-
-    /// The last dead letters of a tenant, oldest first, without their lines.
-    pub fn dead_letters(&self, tenant: &str) -> Vec<DeadLetter> {
-        self.shared.dead_letters.recent(tenant)
+    /// What others may look at while it runs.
+    pub fn view(&self) -> View {
+        View { lanes: Arc::clone(&self.opening.lanes), dead_letters: Arc::clone(&self.shared.dead_letters) }
     }
 
     /// Closes the spool and gives every batch one immediate try, for at most `budget`; what is left then goes to a spill file.
@@ -176,6 +171,25 @@ impl Delivery {
         }
         // Letters that are being written settle their points themselves.
         let _ = self.shared.letter_writers.acquire_many(LETTER_WRITERS).await;
+    }
+}
+
+/// What delivery shows of itself: to readiness and to the admin listener.
+#[derive(Clone, Debug)]
+pub struct View {
+    lanes: Lanes,
+    dead_letters: Arc<DeadLetters>,
+}
+
+impl View {
+    /// Every lane and its state, by bucket.
+    pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
+        lock(&self.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
+    }
+
+    /// The last dead letters of a tenant, oldest first, without their lines.
+    pub fn dead_letters(&self, tenant: &str) -> Vec<DeadLetter> {
+        self.dead_letters.recent(tenant)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `tagline check` prints, and how it ends.
 
-use super::{CheckArgs, run};
+use super::run;
 use crate::config::Sources;
 
 fn check(text: Option<&str>, env: &[(&str, &str)]) -> (String, u8) {
@@ -12,7 +12,7 @@ fn check(text: Option<&str>, env: &[(&str, &str)]) -> (String, u8) {
     });
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut out = Vec::new();
-    let result = run(&CheckArgs { config: file }, &Sources { file: None, env }, &mut out);
+    let result = run(&Sources { file, env }, &mut out);
     let code = result.map_or_else(|failure| failure.code(), |()| 0);
     let out = String::from_utf8(out).unwrap().replace(&format!("{}/", dir.path().display()), "");
     (out, code)

@@ -51,7 +51,7 @@ async fn a_400_is_bisected_to_the_bad_lines_and_every_good_line_stays() {
     buried.sort_unstable();
     assert_eq!(buried, ["m,tenant_id=acme bad0", "m,tenant_id=acme bad150", "m,tenant_id=acme bad299", "m,tenant_id=acme bad7"]);
     assert!(letters.iter().all(|l| l.bucket == "main" && l.tenant == "acme" && l.reason == "something in there is wrong"));
-    let recent = rig.delivery.dead_letters("acme");
+    let recent = rig.delivery.view().dead_letters("acme");
     assert_eq!(recent.len(), 4);
     assert!(recent.iter().all(|letter| letter.measurement == "m" && letter.reason.starts_with("400: ")), "{recent:?}");
 }
@@ -79,7 +79,7 @@ async fn lines_that_a_400_names_need_no_bisection() {
     assert_eq!((totals.delivered, totals.dead_lettered), (666, 334));
     assert!(server.writes() <= 4, "{} writes", server.writes());
     assert!(rig.letters("acme").iter().all(|letter| letter.reason == "missing fields" && is_bad(&letter.line)));
-    let recent = rig.delivery.dead_letters("acme");
+    let recent = rig.delivery.view().dead_letters("acme");
     assert_eq!(recent.len(), 20);
     assert!(recent.iter().all(|letter| letter.reason == "400: missing fields"), "{recent:?}");
 }
