@@ -56,7 +56,7 @@ fn check_name(
     }
     if !rules.other_fields {
         let detail = format!("`{name}` is no field of this measurement, and it takes no others");
-        return Rejected::because(Reason::BadName, detail);
+        return Rejected::because(Reason::UnknownField, detail);
     }
     Ok(())
 }

@@ -140,7 +140,7 @@ fn a_field_has_the_catalogs_type_for_ever() {
     assert!(lcp("7").unwrap().contains("value=Float(7.0)"));
     assert_eq!(lcp("600000.1").unwrap_err().reason, Reason::OutOfRange);
     let closed = r#"{"measurement":"backend_api_latency","tags":{"endpoint":"/"},"metrics":{"other":1}}"#;
-    assert_eq!(refusal(closed).0, Reason::BadName);
+    assert_eq!(refusal(closed).0, Reason::UnknownField);
 }
 
 #[test]
