@@ -8,5 +8,10 @@
 
 mod support;
 
+mod answers;
+mod clients;
 mod container;
+mod first_run;
 mod servers;
+mod spoofing;
+mod tenants;

@@ -128,19 +128,23 @@ impl Gateway {
     /// Starts it with no configuration at all, but on ports that the kernel picks: the dev profile. It runs in `folder`, where
     /// its `data` goes.
     pub async fn start_dev(folder: &Path) -> Self {
-        Self::start_binary(env!("CARGO_BIN_EXE_tagline").as_ref(), folder).await
+        Self::start_program(env!("CARGO_BIN_EXE_tagline").as_ref(), Vec::new(), folder).await
     }
 
-    /// Like [`Gateway::start_dev`], with another binary than the one that cargo built for the tests.
-    pub async fn start_binary(program: &Path, folder: &Path) -> Self {
-        Self::launch(program.to_owned(), Vec::new(), &DEV, Folder::Kept(folder.to_owned())).await
-    }
-
-    /// Like [`Gateway::start_dev`], with more in its environment.
-    pub async fn start_dev_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        let environment: Vec<_> = DEV.iter().chain(environment).copied().collect();
-        let program = env!("CARGO_BIN_EXE_tagline").into();
-        Self::launch(program, Vec::new(), &environment, Folder::Kept(folder.to_owned())).await
+    /// Like [`Gateway::start_dev`], by another program than the binary that cargo built for the tests, such as one that becomes
+    /// another user first.
+    pub async fn start_program(program: &Path, arguments: Vec<String>, folder: &Path) -> Self {
+        let ports = [
+            ("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"),
+            ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
+        ];
+        Self::launch(
+            program.to_owned(),
+            arguments,
+            &ports,
+            Folder::Kept(folder.to_owned()),
+        )
+        .await
     }
 
     async fn launch(
@@ -274,6 +278,7 @@ impl Launch {
             .args(&self.arguments)
             .env_clear()
             .env("RUST_BACKTRACE", "1")
+            .env("NO_COLOR", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path())
             .stdout(File::create(self.file("stdout")).expect("a file in a new folder"))
@@ -305,13 +310,15 @@ impl Launch {
     }
 }
 
-/// The address in the log line that announces a listener.
+/// The address in the log line that announces a listener, be the log JSON or text (the dev profile's).
 fn listener(log: &str, name: &str) -> Option<SocketAddr> {
-    log.lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|line| {
-            let fields = line.get("fields").unwrap_or(&line);
-            let address = (fields["listener"] == name).then(|| fields["address"].as_str())??;
-            address.parse().ok()
-        })
+    log.lines().find_map(|line| {
+        let Ok(line) = serde_json::from_str::<Value>(line) else {
+            let mut words = line.split_ascii_whitespace();
+            words.find(|word| *word == format!("listener=\"{name}\""))?;
+            return words.find_map(|word| word.strip_prefix("address="))?.parse().ok();
+        };
+        let fields = line.get("fields").unwrap_or(&line);
+        (fields["listener"] == name).then(|| fields["address"].as_str()?.parse().ok())?
+    })
 }
