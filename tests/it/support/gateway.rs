@@ -27,6 +27,12 @@ pub const ACME_KEY: &str = "acme-key-0123456789abcdef";
 /// The write key of the tenant `globex`, for pages of `https://globex.example` only.
 pub const GLOBEX_KEY: &str = "globex-key-0123456789abcdef";
 
+/// Listeners on ports that the kernel picks.
+const FREE_PORTS: [(&str, &str); 2] = [
+    ("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"),
+    ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
+];
+
 /// A configuration that writes to `bucket`, on ports that the kernel picks, for the tenants `acme` and `globex`.
 ///
 /// Sections that it does not have can be appended; a key of a section that it has is set through the environment
@@ -128,20 +134,29 @@ impl Gateway {
     /// Starts it with no configuration at all, but on ports that the kernel picks: the dev profile. It runs in `folder`, where
     /// its `data` goes.
     pub async fn start_dev(folder: &Path) -> Self {
-        Self::start_program(env!("CARGO_BIN_EXE_tagline").as_ref(), Vec::new(), folder).await
+        Self::start_dev_with(folder, &[]).await
+    }
+
+    /// Like [`Gateway::start_dev`], with these environment variables as well, such as `INFLUXDB_URL`.
+    pub async fn start_dev_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+        let environment = [&FREE_PORTS, environment].concat();
+        let folder = Folder::Kept(folder.to_owned());
+        Self::launch(
+            env!("CARGO_BIN_EXE_tagline").into(),
+            Vec::new(),
+            &environment,
+            folder,
+        )
+        .await
     }
 
     /// Like [`Gateway::start_dev`], by another program than the binary that cargo built for the tests, such as one that becomes
     /// another user first.
     pub async fn start_program(program: &Path, arguments: Vec<String>, folder: &Path) -> Self {
-        let ports = [
-            ("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"),
-            ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
-        ];
         Self::launch(
             program.to_owned(),
             arguments,
-            &ports,
+            &FREE_PORTS,
             Folder::Kept(folder.to_owned()),
         )
         .await
