@@ -77,8 +77,9 @@ async fn every_start_has_another_key_and_a_wrong_one_is_refused() {
 async fn three_variables_alone_turn_files_into_influxdb() {
     let bucket = influx().bucket("three-variables");
     let folder = tempfile::tempdir().unwrap();
+    let url = bucket.url();
     let environment = [
-        ("INFLUXDB_URL", &bucket.url()),
+        ("INFLUXDB_URL", url.as_str()),
         ("INFLUXDB_ORG", crate::support::Influx::ORGANIZATION),
         ("INFLUXDB_TOKEN", bucket.token()),
         ("INFLUXDB_BUCKET", bucket.name()),
