@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 done, 1 it could not be done (the reason on stderr), 2 the arguments or the settings are wrong. *Never*: a stack trace.
 
+pub mod replay;
+pub mod setup;
+
 use std::fmt;
 
 /// Why a command ends with another code than 0.
