@@ -59,42 +59,24 @@ impl Metrics {
         let registry = Registry::new();
         let metrics = Self {
             requests: IntCounterVec::new(
-                Opts::new(
-                    "tagline_http_requests_total",
-                    "Requests to the ingest routes, by status",
-                ),
+                Opts::new("tagline_http_requests_total", "Requests to the ingest routes, by status"),
                 &["status"],
             )?,
             request_seconds: Histogram::with_opts(
-                HistogramOpts::new(
-                    "tagline_http_request_seconds",
-                    "From the request's head to its answer",
-                )
-                .buckets(vec![
-                    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-                ]),
+                HistogramOpts::new("tagline_http_request_seconds", "From the request's head to its answer")
+                    .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0]),
             )?,
             delivery_lag_seconds: Histogram::with_opts(
-                HistogramOpts::new(
-                    "tagline_delivery_lag_seconds",
-                    "From acceptance to the destination's confirmation",
-                )
-                .buckets(vec![
-                    0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
-                ]),
+                HistogramOpts::new("tagline_delivery_lag_seconds", "From acceptance to the destination's confirmation")
+                    .buckets(vec![0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0]),
             )?,
             writes: IntCounterVec::new(
-                Opts::new(
-                    "tagline_writes_total",
-                    "Writes to the destination, by how they ended",
-                ),
+                Opts::new("tagline_writes_total", "Writes to the destination, by how they ended"),
                 &["result"],
             )?,
             write_seconds: Histogram::with_opts(
                 HistogramOpts::new("tagline_write_seconds", "One write to the destination")
-                    .buckets(vec![
-                        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-                    ]),
+                    .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]),
             )?,
             batch_points: Histogram::with_opts(
                 HistogramOpts::new("tagline_batch_points", "Points in one delivered batch")
@@ -108,14 +90,8 @@ impl Metrics {
                 "tagline_dead_letters_evicted_total",
                 "Dead letters deleted because spool.max_dead_letters was reached (their points stay counted as dead_lettered)",
             )?,
-            spool_bytes: IntGauge::new(
-                "tagline_spool_bytes",
-                "Line protocol that waits for delivery",
-            )?,
-            spool_limit_bytes: IntGauge::new(
-                "tagline_spool_limit_bytes",
-                "The most that may wait",
-            )?,
+            spool_bytes: IntGauge::new("tagline_spool_bytes", "Line protocol that waits for delivery")?,
+            spool_limit_bytes: IntGauge::new("tagline_spool_limit_bytes", "The most that may wait")?,
             spool_points: IntGauge::new("tagline_spool_points", "Points that wait for delivery")?,
             spool_oldest_seconds: prometheus::Gauge::new(
                 "tagline_spool_oldest_seconds",
@@ -129,39 +105,27 @@ impl Metrics {
 
     fn register(&self) -> Result<(), prometheus::Error> {
         let build = IntGauge::with_opts(
-            Opts::new("tagline_build_info", "1, with the version as a label")
-                .const_label("version", env!("CARGO_PKG_VERSION")),
+            Opts::new("tagline_build_info", "1, with the version as a label").const_label("version", env!("CARGO_PKG_VERSION")),
         )?;
         build.set(1);
         self.registry.register(Box::new(build))?;
         self.registry.register(Box::new(self.requests.clone()))?;
-        self.registry
-            .register(Box::new(self.request_seconds.clone()))?;
-        self.registry
-            .register(Box::new(self.delivery_lag_seconds.clone()))?;
+        self.registry.register(Box::new(self.request_seconds.clone()))?;
+        self.registry.register(Box::new(self.delivery_lag_seconds.clone()))?;
         self.registry.register(Box::new(self.writes.clone()))?;
-        self.registry
-            .register(Box::new(self.write_seconds.clone()))?;
-        self.registry
-            .register(Box::new(self.batch_points.clone()))?;
-        self.registry
-            .register(Box::new(self.tags_dropped.clone()))?;
-        self.registry
-            .register(Box::new(self.dead_letters_evicted.clone()))?;
+        self.registry.register(Box::new(self.write_seconds.clone()))?;
+        self.registry.register(Box::new(self.batch_points.clone()))?;
+        self.registry.register(Box::new(self.tags_dropped.clone()))?;
+        self.registry.register(Box::new(self.dead_letters_evicted.clone()))?;
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
-        self.registry
-            .register(Box::new(self.spool_limit_bytes.clone()))?;
-        self.registry
-            .register(Box::new(self.spool_points.clone()))?;
-        self.registry
-            .register(Box::new(self.spool_oldest_seconds.clone()))
+        self.registry.register(Box::new(self.spool_limit_bytes.clone()))?;
+        self.registry.register(Box::new(self.spool_points.clone()))?;
+        self.registry.register(Box::new(self.spool_oldest_seconds.clone()))
     }
 
     /// A request to an ingest route was answered.
     pub fn request(&self, status: u16, took: Duration) {
-        self.requests
-            .with_label_values(&[status_label(status)])
-            .inc();
+        self.requests.with_label_values(&[status_label(status)]).inc();
         self.request_seconds.observe(took.as_secs_f64());
     }
 
