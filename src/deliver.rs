@@ -70,7 +70,8 @@ pub struct Stopped {
 
 type Lanes = Arc<Mutex<BTreeMap<Arc<str>, (Arc<Sender>, JoinHandle<()>)>>>;
 
-/// Running delivery: a task for each lane, and one that starts them. Stop it with [`Delivery::stop`]; dropped, it ends where it stands.
+/// Running delivery: a task for each lane, and one that starts them. Stop it with [`Delivery::stop`]; dropped, it goes on
+/// until the runtime ends.
 #[derive(Debug)]
 pub struct Delivery {
     spool: Spool,
@@ -112,7 +113,7 @@ impl Delivery {
     ) -> Result<Self, String> {
         let (destination, name, in_flight) = match influxdb {
             Some(settings) => (
-                Destination::Influx(InfluxWriter::new(settings)?),
+                Destination::Influx(Box::new(InfluxWriter::new(settings)?)),
                 format!("server {}", settings.url),
                 settings.in_flight,
             ),

@@ -32,7 +32,7 @@ pub(crate) const LETTER_WRITERS: u32 = 4;
 /// Where a lane writes.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    Influx(InfluxWriter),
+    Influx(Box<InfluxWriter>),
     Files(LineFiles),
 }
 

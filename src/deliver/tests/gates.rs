@@ -140,6 +140,12 @@ async fn a_server_that_is_away_gets_everything_when_it_is_back() {
     let server = Server::on(port, |_| ok()).await;
     assert_eq!(settled(&acme).await.delivered, 100);
     assert_eq!(server.stored("main").len(), 100);
+    // The probe that passed opened the gate, for everybody.
+    until_state(&rig.delivery, "main", |state| *state == LaneState::Flowing).await;
+    for bucket in ["main", "another"] {
+        rig.send(&acme, bucket, &lines("acme", 100..200)).await;
+    }
+    assert_eq!(settled(&acme).await.delivered, 300);
 }
 
 #[tokio::test(flavor = "multi_thread")]
