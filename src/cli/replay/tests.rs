@@ -93,6 +93,6 @@ async fn a_server_that_is_away_is_a_failure_and_the_file_can_be_replayed_again()
     );
     let kept = dir.path().join("acme.jsonl.replaying");
     assert_eq!(source::read(&kept).unwrap().points(), 2);
-    assert_eq!(source::files(dir.path()).unwrap(), [kept.clone()]);
+    assert_eq!(source::files(dir.path()).unwrap(), vec![kept.clone()]);
     assert_eq!(source::claim(&kept).unwrap(), kept);
 }
