@@ -13,6 +13,7 @@ mod files;
 mod gate;
 pub(crate) mod influx;
 mod lane;
+mod refusal;
 mod sender;
 mod spill;
 #[cfg(test)]
@@ -20,9 +21,8 @@ mod tests;
 
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::Letter;
-pub(crate) use files::{private_file, utc};
 pub(crate) use gate::Pace;
-pub(crate) use spill::{Contents, Spilled, read as read_spill};
+pub(crate) use spill::{Spilled, read as read_spill};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -70,7 +70,8 @@ pub struct Stopped {
 
 type Lanes = Arc<Mutex<BTreeMap<Arc<str>, (Arc<Sender>, JoinHandle<()>)>>>;
 
-/// Running delivery: a task for each lane, and one that starts them. Stop it with [`Delivery::stop`]; dropped, it ends where it stands.
+/// Running delivery: a task for each lane, and one that starts them. Stop it with [`Delivery::stop`]; dropped, it goes on
+/// until the runtime ends.
 #[derive(Debug)]
 pub struct Delivery {
     spool: Spool,
@@ -83,9 +84,22 @@ pub struct Delivery {
 impl Delivery {
     /// Starts delivery from `spool` to where the settings say, on the runtime of the caller. An error is a setting that cannot work; a server
     /// that is away is none.
-    pub fn start(settings: &Settings, spool: Spool, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, String> {
+    pub fn start(
+        settings: &Settings,
+        spool: Spool,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, String> {
         let (dir, letters) = (&settings.spool.dir, settings.spool.max_dead_letters);
-        Self::launch(settings.influxdb.as_ref(), dir.clone(), letters, Pace::default(), spool, clock, metrics)
+        Self::launch(
+            settings.influxdb.as_ref(),
+            dir.clone(),
+            letters,
+            Pace::default(),
+            spool,
+            clock,
+            metrics,
+        )
     }
 
     pub(crate) fn launch(
@@ -98,13 +112,24 @@ impl Delivery {
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let (destination, name, in_flight) = match influxdb {
-            Some(settings) => {
-                (Destination::Influx(InfluxWriter::new(settings)?), format!("server {}", settings.url), settings.in_flight)
-            }
+            Some(settings) => (
+                Destination::Influx(Box::new(InfluxWriter::new(settings)?)),
+                format!("server {}", settings.url),
+                settings.in_flight,
+            ),
             // One file: a second write would only wait for the first.
-            None => (Destination::Files(LineFiles::new(&dir, clock.clone())), "line protocol files".to_owned(), 1),
+            None => (
+                Destination::Files(LineFiles::new(&dir, clock.clone())),
+                "line protocol files".to_owned(),
+                1,
+            ),
         };
-        let dead_letters = Arc::new(DeadLetters::new(&dir, max_dead_letters, clock.clone(), Arc::clone(&metrics)));
+        let dead_letters = Arc::new(DeadLetters::new(
+            &dir,
+            max_dead_letters,
+            clock.clone(),
+            Arc::clone(&metrics),
+        ));
         let shared = Arc::new(Shared {
             destination,
             server: Gate::new(name, pace),
@@ -116,9 +141,21 @@ impl Delivery {
             flushing: AtomicBool::new(false),
         });
         let (phase, _) = watch::channel(Phase::Running);
-        let opening = Opening { spool: spool.clone(), shared: Arc::clone(&shared), lanes: Lanes::default(), in_flight, phase };
+        let opening = Opening {
+            spool: spool.clone(),
+            shared: Arc::clone(&shared),
+            lanes: Lanes::default(),
+            in_flight,
+            phase,
+        };
         let starter = tokio::spawn(start_lanes(opening.clone()));
-        Ok(Self { spool, dir, shared, opening, starter })
+        Ok(Self {
+            spool,
+            dir,
+            shared,
+            opening,
+            starter,
+        })
     }
 
     /// What others may look at while it runs.
@@ -132,7 +169,10 @@ impl Delivery {
         let (dir, now, spool) = (self.dir.clone(), self.shared.clock.now(), self.spool.clone());
         self.wind_up(budget).await;
         let left = spool.pending().points;
-        let mut stopped = Stopped { flushed: before.saturating_sub(left), ..Stopped::default() };
+        let mut stopped = Stopped {
+            flushed: before.saturating_sub(left),
+            ..Stopped::default()
+        };
         let records = drain(&spool);
         if !records.is_empty() {
             match tokio::task::spawn_blocking(move || spill_all(&dir, now, records)).await {
@@ -159,8 +199,13 @@ impl Delivery {
         let destinations = self.spool.destinations().borrow().clone();
         open_lanes(&destinations, &self.opening);
         self.shared.server.flush();
-        lock(&self.opening.lanes).values().for_each(|(sender, _)| sender.gate.flush());
-        let mut tasks: Vec<JoinHandle<()>> = std::mem::take(&mut *lock(&self.opening.lanes)).into_values().map(|(_, task)| task).collect();
+        lock(&self.opening.lanes)
+            .values()
+            .for_each(|(sender, _)| sender.gate.flush());
+        let mut tasks: Vec<JoinHandle<()>> = std::mem::take(&mut *lock(&self.opening.lanes))
+            .into_values()
+            .map(|(_, task)| task)
+            .collect();
         for task in &mut tasks {
             // A deadline that has passed still lets a lane that is done say so.
             let _ = tokio::time::timeout_at(deadline, task).await;
@@ -184,7 +229,10 @@ pub struct View {
 impl View {
     /// Every lane and its state, by bucket.
     pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
-        lock(&self.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
+        lock(&self.lanes)
+            .iter()
+            .map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state()))
+            .collect()
     }
 
     /// The last dead letters of a tenant, oldest first, without their lines.
@@ -220,7 +268,12 @@ fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
     for bucket in destinations {
         lanes.entry(Arc::clone(bucket)).or_insert_with(|| {
             let sender = Arc::new(Sender::new(Arc::clone(bucket), Arc::clone(&opening.shared)));
-            let lane = lane::run(Arc::clone(&sender), opening.spool.clone(), opening.in_flight, opening.phase.subscribe());
+            let lane = lane::run(
+                Arc::clone(&sender),
+                opening.spool.clone(),
+                opening.in_flight,
+                opening.phase.subscribe(),
+            );
             (sender, tokio::spawn(lane))
         });
     }
@@ -247,8 +300,14 @@ fn spill_all(dir: &std::path::Path, now: i64, records: Vec<Record>) -> Result<(P
     let points = records.iter().map(|record| u64::from(record.points())).sum();
     match spill::write(dir, now, &records) {
         Ok(path) => {
-            records.into_iter().for_each(|record| record.settle(Outcome::Spilled));
-            tracing::warn!(points, "what InfluxDB did not take is in {}; send it with `tagline replay`", path.display());
+            records
+                .into_iter()
+                .for_each(|record| record.settle(Outcome::Spilled));
+            tracing::warn!(
+                points,
+                "what InfluxDB did not take is in {}; send it with `tagline replay`",
+                path.display()
+            );
             Ok((path, points))
         }
         Err(error) => {
@@ -257,7 +316,12 @@ fn spill_all(dir: &std::path::Path, now: i64, records: Vec<Record>) -> Result<(P
                 *tenants.entry(record.account().name().to_owned()).or_default() += u64::from(record.points());
                 record.settle(Outcome::Lost(Loss::Shutdown));
             }
-            tracing::error!(points, ?tenants, "points are lost: they could not be spilled to {}: {error}", dir.display());
+            tracing::error!(
+                points,
+                ?tenants,
+                "points are lost: they could not be spilled to {}: {error}",
+                dir.display()
+            );
             Err(points)
         }
     }

@@ -33,7 +33,9 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Send spill files and dead letters again.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:\n  tagline replay\n  tagline replay data/spill/20260131T120000Z-1a2b3c4d.spill --rate 20000\n  tagline replay data/dead-letters/acme.jsonl --dry-run")]
+#[command(
+    after_help = "Examples:\n  tagline replay\n  tagline replay data/spill/20260131T120000Z-1a2b3c4d.spill --rate 20000\n  tagline replay data/dead-letters/acme.jsonl --dry-run"
+)]
 pub struct ReplayArgs {
     /// A spill file, a file of dead letters, or a folder of them [default: the spill files in spool.dir]
     pub path: Option<PathBuf>,
@@ -48,10 +50,19 @@ pub struct ReplayArgs {
 /// Runs the command.
 pub async fn run(args: ReplayArgs, settings: &Settings, clock: Clock) -> Result<(), Failure> {
     let influx = settings.influxdb.as_ref();
-    replay(args, influx, &settings.spool.dir, settings.spool.max_dead_letters, clock, Pace::default(), PATIENCE).await
+    replay(
+        args,
+        influx,
+        &settings.spool.dir,
+        settings.spool.max_dead_letters,
+        clock,
+        Pace::default(),
+        PATIENCE,
+    )
+    .await
 }
 
-pub(crate) async fn replay(
+async fn replay(
     args: ReplayArgs,
     influxdb: Option<&Influx>,
     dir: &Path,
@@ -77,18 +88,38 @@ pub(crate) async fn replay(
     })?;
     let mut troubles = 0;
     for file in &files {
-        troubles += u32::from(!one(file, args.rate, influx, dir, max_dead_letters, &clock, pace, patience).await?);
+        troubles += u32::from(
+            !one(
+                file,
+                args.rate,
+                influx,
+                dir,
+                max_dead_letters,
+                &clock,
+                pace,
+                patience,
+            )
+            .await?,
+        );
     }
     match troubles {
         0 => Ok(()),
-        n => Err(Failure::Failed(format!("{n} of {} files were not sent wholly: see above", files.len()))),
+        n => Err(Failure::Failed(format!(
+            "{n} of {} files were not sent wholly: see above",
+            files.len()
+        ))),
     }
 }
 
 fn dry_run(files: &[PathBuf]) -> Result<(), Failure> {
     for file in files {
         let source = read(file)?;
-        say(format_args!("{}: {} points in {} records would be sent", file.display(), source.points(), source.records.len()));
+        say(format_args!(
+            "{}: {} points in {} records would be sent",
+            file.display(),
+            source.points(),
+            source.records.len()
+        ));
         source.tell(file);
     }
     Ok(())
@@ -117,9 +148,25 @@ async fn one(
     let total = source.points();
     let metrics = Arc::new(Metrics::new().map_err(|e| Failure::Failed(e.to_string()))?);
     let spool = Spool::in_memory(SPOOL.max(source.largest() * 2), clock.clone());
-    let delivery = Delivery::launch(Some(influx), dir.to_owned(), max_dead_letters, pace, spool.clone(), clock.clone(), metrics)
-        .map_err(Failure::Misuse)?;
-    let mut sending = Sending { spool, delivery, bar: bar(total), accounts: Vec::new(), patience, ended: 0, since: Instant::now() };
+    let delivery = Delivery::launch(
+        Some(influx),
+        dir.to_owned(),
+        max_dead_letters,
+        pace,
+        spool.clone(),
+        clock.clone(),
+        metrics,
+    )
+    .map_err(Failure::Misuse)?;
+    let mut sending = Sending {
+        spool,
+        delivery,
+        bar: bar(total),
+        accounts: Vec::new(),
+        patience,
+        ended: 0,
+        since: Instant::now(),
+    };
     let sent = sending.all(source, rate).await;
     sending.bar.finish_and_clear();
     let totals: Vec<_> = sending.accounts.iter().map(|account| account.totals()).collect();
@@ -132,11 +179,15 @@ async fn one(
             "{name}: {delivered} of {total} points were sent, then: {why}. Nothing is lost: run replay again on this file"
         )));
     }
-    say(format_args!("{name}: {delivered} of {total} points delivered, {dead} refused again (in {}/dead-letters)", dir.display()));
+    say(format_args!(
+        "{name}: {delivered} of {total} points delivered, {dead} refused again (in {}/dead-letters)",
+        dir.display()
+    ));
     if !whole || delivered + dead < total {
         return Ok(false);
     }
-    let done = source::done(&claimed).map_err(|e| Failure::Failed(format!("{name}: all was sent, but it cannot be renamed: {e}")))?;
+    let done = source::done(&claimed)
+        .map_err(|e| Failure::Failed(format!("{name}: all was sent, but it cannot be renamed: {e}")))?;
     say(format_args!("renamed to {}", done.display()));
     Ok(true)
 }
@@ -194,13 +245,21 @@ impl Sending {
     /// Shows what ended, and gives up where waiting will not help.
     fn look(&mut self) -> Result<(), String> {
         let pending = self.spool.pending().points;
-        let accepted: u64 = self.accounts.iter().map(|account| account.totals().accepted).sum();
+        let accepted: u64 = self
+            .accounts
+            .iter()
+            .map(|account| account.totals().accepted)
+            .sum();
         let ended = accepted.saturating_sub(pending);
         self.bar.set_position(ended);
-        let paused = self.delivery.view().lanes().into_iter().find_map(|(_, state)| match state {
-            LaneState::Paused(why) => Some(why),
-            _ => None,
-        });
+        let paused = self
+            .delivery
+            .lanes()
+            .into_iter()
+            .find_map(|(_, state)| match state {
+                LaneState::Paused(why) => Some(why),
+                _ => None,
+            });
         if let Some(why) = paused {
             return Err(why);
         }
@@ -233,6 +292,6 @@ fn bar(total: u64) -> ProgressBar {
 }
 
 /// A line for people: stderr.
-pub(super) fn say(line: std::fmt::Arguments<'_>) {
+fn say(line: std::fmt::Arguments<'_>) {
     eprintln!("{line}");
 }

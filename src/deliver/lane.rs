@@ -25,7 +25,12 @@ pub(crate) enum Phase {
 }
 
 /// Runs until the spool is closed and empty, or the phase is `Ending`. What is not delivered then is back in the spool.
-pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut phase: watch::Receiver<Phase>) {
+pub(crate) async fn run(
+    sender: Arc<Sender>,
+    spool: Spool,
+    in_flight: usize,
+    mut phase: watch::Receiver<Phase>,
+) {
     let mut lane = Lane {
         cutter: Cutter::new(sender.shared.pace.linger),
         ready: VecDeque::new(),
@@ -88,7 +93,11 @@ impl Lane {
             self.cutter.cut_due(true);
         }
         while let Some((aside, batch)) = self.cutter.take() {
-            if aside { self.aside.push_back(batch) } else { self.ready.push_back(batch) }
+            if aside {
+                self.aside.push_back(batch)
+            } else {
+                self.ready.push_back(batch)
+            }
         }
     }
 
@@ -98,7 +107,9 @@ impl Lane {
 
     fn start(&mut self, permit: OwnedSemaphorePermit, aside: bool) {
         let queue = if aside { &mut self.aside } else { &mut self.ready };
-        let Some(batch) = queue.pop_front() else { return };
+        let Some(batch) = queue.pop_front() else {
+            return;
+        };
         let sender = Arc::clone(&self.sender);
         self.tasks.spawn(async move {
             let rest = sender.send(batch, aside).await;

@@ -19,11 +19,16 @@ pub struct Record {
 
 impl Record {
     pub(super) fn new(spool: Arc<Memory>, waiting: Waiting) -> Self {
-        Self { spool, waiting: Some(waiting) }
+        Self {
+            spool,
+            waiting: Some(waiting),
+        }
     }
 
     fn get(&self) -> &Waiting {
-        self.waiting.as_ref().expect("only methods that consume the record take it out")
+        self.waiting
+            .as_ref()
+            .expect("only methods that consume the record take it out")
     }
 
     /// The submission's number, from 1, in the order of acceptance; both halves of a divided record keep it.
@@ -63,8 +68,14 @@ impl Record {
         if points == 0 || points >= whole.points || bytes == 0 || bytes >= whole.lines.len() {
             return Err(self);
         }
-        let Some(mut head) = self.waiting.take() else { return Err(self) };
-        let tail = Waiting { origin: Arc::clone(&head.origin), lines: head.lines.split_off(bytes), points: head.points - points };
+        let Some(mut head) = self.waiting.take() else {
+            return Err(self);
+        };
+        let tail = Waiting {
+            origin: Arc::clone(&head.origin),
+            lines: head.lines.split_off(bytes),
+            points: head.points - points,
+        };
         head.points = points;
         let spool = Arc::clone(&self.spool);
         Ok((Self::new(Arc::clone(&spool), head), Self::new(spool, tail)))
@@ -89,6 +100,11 @@ impl Drop for Record {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the lines: they are a tenant's data.
-        f.debug_struct("Record").field("waiting", &self.waiting.as_ref().map(|w| (w.origin.sequence, w.points))).finish()
+        f.debug_struct("Record")
+            .field(
+                "waiting",
+                &self.waiting.as_ref().map(|w| (w.origin.sequence, w.points)),
+            )
+            .finish()
     }
 }

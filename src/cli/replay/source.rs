@@ -23,7 +23,11 @@ impl Source {
     }
 
     pub(super) fn largest(&self) -> u64 {
-        self.records.iter().map(|record| record.lines.len() as u64 + 4096).max().unwrap_or(0)
+        self.records
+            .iter()
+            .map(|record| record.lines.len() as u64 + 4096)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Says what is wrong with the file; whether nothing is.
@@ -33,7 +37,9 @@ impl Source {
             say(format_args!("{name}: record {number} is damaged and left out"));
         }
         if self.torn {
-            say(format_args!("{name}: the end is missing (the gateway was ended while it wrote); what stands before it is sent"));
+            say(format_args!(
+                "{name}: the end is missing (the gateway was ended while it wrote); what stands before it is sent"
+            ));
         }
         self.damaged.is_empty() && !self.torn
     }
@@ -44,7 +50,12 @@ pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return match fs::metadata(path) {
             Ok(_) => Ok(vec![path.to_owned()]),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some_and(|name| name == "spill") => Ok(Vec::new()),
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && path.file_name().is_some_and(|name| name == "spill") =>
+            {
+                Ok(Vec::new())
+            }
             Err(error) => Err(error),
         };
     }
@@ -75,7 +86,14 @@ pub(super) fn claim(path: &Path) -> io::Result<PathBuf> {
     }
     let mut n = 0;
     let claimed = loop {
-        let claimed = with_suffix(path, &if n == 0 { REPLAYING.to_owned() } else { format!(".{n}.jsonl{REPLAYING}") });
+        let claimed = with_suffix(
+            path,
+            &if n == 0 {
+                REPLAYING.to_owned()
+            } else {
+                format!(".{n}.jsonl{REPLAYING}")
+            },
+        );
         if !claimed.exists() {
             break claimed;
         }
@@ -109,11 +127,19 @@ pub(super) fn read(path: &Path) -> io::Result<Source> {
         return letters(path);
     }
     let contents = read_spill(path)?;
-    Ok(Source { records: contents.records, damaged: contents.damaged, torn: contents.torn })
+    Ok(Source {
+        records: contents.records,
+        damaged: contents.damaged,
+        torn: contents.torn,
+    })
 }
 
 fn letters(path: &Path) -> io::Result<Source> {
-    let mut source = Source { records: Vec::new(), damaged: Vec::new(), torn: false };
+    let mut source = Source {
+        records: Vec::new(),
+        damaged: Vec::new(),
+        torn: false,
+    };
     let mut input = BufReader::new(fs::File::open(path)?);
     let mut text = Vec::new();
     for number in 1.. {
@@ -125,7 +151,12 @@ fn letters(path: &Path) -> io::Result<Source> {
             Ok(letter) => {
                 let mut lines = letter.line.into_bytes();
                 lines.push(b'\n');
-                source.records.push(Spilled { bucket: letter.bucket, tenant: letter.tenant, points: 1, lines });
+                source.records.push(Spilled {
+                    bucket: letter.bucket,
+                    tenant: letter.tenant,
+                    points: 1,
+                    lines,
+                });
             }
             Err(_) if text.last() != Some(&b'\n') => source.torn = true,
             Err(_) => source.damaged.push(number),
