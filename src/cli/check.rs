@@ -29,7 +29,9 @@ pub fn run(args: &CheckArgs, sources: &Sources, out: &mut dyn Write) -> Result<(
         Err(findings) => {
             let count = counted(findings.len(), "finding");
             writeln!(out, "{findings}\n{count}").map_err(broken_pipe)?;
-            Err(Failure::Misuse("the settings are not good; docs/settings.md tells every key".into()))
+            Err(Failure::Misuse(
+                "the settings are not good; docs/settings.md tells every key".into(),
+            ))
         }
     }
 }
@@ -52,16 +54,40 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
     ];
     writeln!(out, "ok: {}", counts.join(", "))?;
     if settings.profile == Profile::Dev {
-        writeln!(out, "  profile    dev: nothing is configured, so a demo tenant on loopback")?;
+        writeln!(
+            out,
+            "  profile    dev: nothing is configured, so a demo tenant on loopback"
+        )?;
     }
     let server = &settings.server;
-    writeln!(out, "  listeners  {} public, {} admin", server.listen, server.admin_listen)?;
+    writeln!(
+        out,
+        "  listeners  {} public, {} admin",
+        server.listen, server.admin_listen
+    )?;
     match &settings.influxdb {
-        Some(influxdb) => writeln!(out, "  InfluxDB   {}, org {:?}, bucket {:?}", influxdb.url, influxdb.org, influxdb.bucket)?,
-        None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
+        Some(influxdb) => writeln!(
+            out,
+            "  InfluxDB   {}, org {:?}, bucket {:?}",
+            influxdb.url, influxdb.org, influxdb.bucket
+        )?,
+        None => writeln!(
+            out,
+            "  InfluxDB   none: line protocol files in {}",
+            settings.spool.dir.display()
+        )?,
     }
-    writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;
-    writeln!(out, "  spool      {:?} in {}", settings.spool.durability, settings.spool.dir.display())
+    writeln!(
+        out,
+        "  instance   {}, replica {}",
+        settings.enrich.instance, settings.enrich.replica
+    )?;
+    writeln!(
+        out,
+        "  spool      {:?} in {}",
+        settings.spool.durability,
+        settings.spool.dir.display()
+    )
 }
 
 #[cfg(test)]

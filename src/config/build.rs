@@ -14,7 +14,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::finding::{Findings, Place};
 use super::section::Section;
-use super::settings::{Durability, Enrich, Limits, Log, LogFormat, Profile, Server, SessionMode, Settings, SpoolSettings};
+use super::settings::{
+    Durability, Enrich, Limits, Log, LogFormat, Profile, Server, SessionMode, Settings, SpoolSettings,
+};
 use super::sources::Sources;
 use super::tree::Places;
 use super::{Catalog, values};
@@ -75,7 +77,10 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
     };
     if collide(server.listen, server.admin_listen) {
         let key = later_of(section, "admin_listen", "listen");
-        let message = format!("the public listener {} and the admin listener {} are one; give each a port of its own", server.listen, server.admin_listen);
+        let message = format!(
+            "the public listener {} and the admin listener {} are one; give each a port of its own",
+            server.listen, server.admin_listen
+        );
         section.wrong(findings, key, message);
     }
     if server.max_inflated < server.max_body {
@@ -88,7 +93,11 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
 
 /// Which of two keys somebody set, the first if both.
 fn later_of<'k>(section: &Section<'_>, first: &'k str, second: &'k str) -> &'k str {
-    if !section.is_set_by_operator(first) && section.is_set_by_operator(second) { second } else { first }
+    if !section.is_set_by_operator(first) && section.is_set_by_operator(second) {
+        second
+    } else {
+        first
+    }
 }
 
 /// A listener on all addresses of a port takes that port from every other one.
@@ -101,16 +110,36 @@ fn proxies(section: &Section<'_>, server: &Server, findings: &mut Findings) {
     use secrecy::ExposeSecret;
     let has_secret = section.has("proxy_secret") || section.has("proxy_secret_file");
     let names_proxies = section.has("trusted_proxies") && !section.texts("trusted_proxies").is_empty();
-    let secret_key = if section.has("proxy_secret") { "proxy_secret" } else { "proxy_secret_file" };
+    let secret_key = if section.has("proxy_secret") {
+        "proxy_secret"
+    } else {
+        "proxy_secret_file"
+    };
     if names_proxies && !has_secret {
         let why = "an address alone proves no tenant";
-        section.wrong(findings, "trusted_proxies", format!("there is no proxy_secret: {why}; set `proxy_secret_file`"));
+        section.wrong(
+            findings,
+            "trusted_proxies",
+            format!("there is no proxy_secret: {why}; set `proxy_secret_file`"),
+        );
     }
     if has_secret && !names_proxies && !section.was_refused("trusted_proxies") {
-        section.wrong(findings, secret_key, "no proxy is trusted, so nothing would ask for it; list the proxies in `trusted_proxies`");
+        section.wrong(
+            findings,
+            secret_key,
+            "no proxy is trusted, so nothing would ask for it; list the proxies in `trusted_proxies`",
+        );
     }
-    if server.proxy_secret.as_ref().is_some_and(|secret| secret.expose_secret().chars().count() < 16) {
-        section.wrong(findings, secret_key, "the secret is too short; 16 characters or more");
+    if server
+        .proxy_secret
+        .as_ref()
+        .is_some_and(|secret| secret.expose_secret().chars().count() < 16)
+    {
+        section.wrong(
+            findings,
+            secret_key,
+            "the secret is too short; 16 characters or more",
+        );
     }
 }
 
@@ -140,11 +169,16 @@ fn profile(given: &Given<'_>, root: &Section<'_>, server: &Server, findings: &mu
 
 fn enrich(given: &Given<'_>, section: &Section<'_>, catalog: &Catalog, findings: &mut Findings) -> Enrich {
     let host = host_name(given.sources);
-    let replica = section.text("replica").map_or_else(|| host.clone(), str::to_owned);
+    let replica = section
+        .text("replica")
+        .map_or_else(|| host.clone(), str::to_owned);
     let tags = section.sub("static_tags");
     let mut static_tags = BTreeMap::new();
     for name in tags.names() {
-        let clash = catalog.measurements.iter().find(|(_, measurement)| measurement.fields.contains_key(&name));
+        let clash = catalog
+            .measurements
+            .iter()
+            .find(|(_, measurement)| measurement.fields.contains_key(&name));
         if let Some((measurement, _)) = clash {
             tags.wrong(findings, &name, format!("it is a field of the measurement {measurement}, and one name cannot be both; choose another name"));
         }
@@ -166,18 +200,28 @@ fn enrich(given: &Given<'_>, section: &Section<'_>, catalog: &Catalog, findings:
 fn host_name(sources: &Sources) -> String {
     let kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let usable = |name: &str| values::tag_value(name.trim()).ok().map(str::to_owned);
-    sources.variable("HOSTNAME").and_then(usable).or_else(|| usable(&kernel())).unwrap_or_else(|| "localhost".into())
+    sources
+        .variable("HOSTNAME")
+        .and_then(usable)
+        .or_else(|| usable(&kernel()))
+        .unwrap_or_else(|| "localhost".into())
 }
 
 /// A replica's lane, 0..1000: the ordinal of a StatefulSet's pod, so that replicas cannot share one, else a hash of the name.
 fn lane(replica: &str) -> u16 {
-    let ordinal = replica.rsplit_once('-').and_then(|(_, last)| last.parse::<u64>().ok());
+    let ordinal = replica
+        .rsplit_once('-')
+        .and_then(|(_, last)| last.parse::<u64>().ok());
     let lane = ordinal.unwrap_or_else(|| xxh3_64(replica.as_bytes())) % 1000;
     u16::try_from(lane).unwrap_or_default()
 }
 
 fn spool(section: &Section<'_>, profile: Profile) -> SpoolSettings {
-    let default = if profile == Profile::Dev { "data" } else { "/var/lib/tagline" };
+    let default = if profile == Profile::Dev {
+        "data"
+    } else {
+        "/var/lib/tagline"
+    };
     SpoolSettings {
         dir: section.text("dir").unwrap_or(default).into(),
         // The only one that the schema lets pass.
@@ -193,7 +237,10 @@ fn log(section: &Section<'_>, profile: Profile) -> Log {
         (Some("text"), _) | (_, Profile::Dev) => LogFormat::Text,
         (_, Profile::Configured) => LogFormat::Json,
     };
-    Log { format, level: set(section.text("level")).to_owned() }
+    Log {
+        format,
+        level: set(section.text("level")).to_owned(),
+    }
 }
 
 /// A session mode, unless it is not set.
@@ -204,9 +251,14 @@ fn session(section: &Section<'_>) -> Option<SessionMode> {
 /// The limits that a table sets, over those below it.
 fn limits(section: &Section<'_>, below: Limits) -> Limits {
     Limits {
-        points_per_second: section.int("points_per_second").unwrap_or(below.points_per_second),
+        points_per_second: section
+            .int("points_per_second")
+            .unwrap_or(below.points_per_second),
         burst: section.int("burst").unwrap_or(below.burst),
-        bytes_per_second: section.size("bytes_per_second").and_then(|n| u32::try_from(n).ok()).or(below.bytes_per_second),
+        bytes_per_second: section
+            .size("bytes_per_second")
+            .and_then(|n| u32::try_from(n).ok())
+            .or(below.bytes_per_second),
         in_flight: section.int("in_flight").unwrap_or(below.in_flight),
         spool_share: section.number("spool_share").unwrap_or(below.spool_share),
     }

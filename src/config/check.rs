@@ -19,10 +19,16 @@ struct Check<'a> {
 impl Check<'_> {
     /// Checks all entries of a table, and drops those that are refused.
     fn entries(&mut self, table: &mut Node, path: &mut Vec<String>) {
-        let Value::Table(entries) = &mut table.value else { return };
+        let Value::Table(entries) = &mut table.value else {
+            return;
+        };
         let named = matches!(schema::find(path), Some(Known::Names));
         entries.retain(|name, child| {
-            let name_fits = if named { schema::check_name(path, name) } else { Ok(()) };
+            let name_fits = if named {
+                schema::check_name(path, name)
+            } else {
+                Ok(())
+            };
             path.push(name.clone());
             let keep = match name_fits {
                 Ok(()) => self.entry(child, path),
@@ -50,15 +56,27 @@ impl Check<'_> {
             }
             (Some(Known::Names), Value::Array(_)) => {
                 let key = path.join(".");
-                self.refuse(&place, path, &format!("named things are tables, so that layers merge by name; write [{key}.NAME]"))
+                self.refuse(
+                    &place,
+                    path,
+                    &format!("named things are tables, so that layers merge by name; write [{key}.NAME]"),
+                )
             }
             (Some(_), value) => {
                 let key = path.join(".");
-                self.refuse(&place, path, &format!("a table is wanted, not {}; write [{key}]", value.what()))
+                self.refuse(
+                    &place,
+                    path,
+                    &format!("a table is wanted, not {}; write [{key}]", value.what()),
+                )
             }
             (None, _) => {
-                let hint = schema::suggestion(path)
-                    .unwrap_or_else(|| format!("known here: {}", schema::keys_under(&path[..path.len() - 1]).join(", ")));
+                let hint = schema::suggestion(path).unwrap_or_else(|| {
+                    format!(
+                        "known here: {}",
+                        schema::keys_under(&path[..path.len() - 1]).join(", ")
+                    )
+                });
                 self.refuse(&place, path, &format!("unknown key; {hint}"))
             }
         }
@@ -66,7 +84,9 @@ impl Check<'_> {
 
     fn value(&mut self, row: &Row, node: &Node, path: &[String]) -> bool {
         let mut wrong = Vec::new();
-        read(row.kind, node, path, &mut |place, message| wrong.push((place.clone(), message)));
+        read(row.kind, node, path, &mut |place, message| {
+            wrong.push((place.clone(), message))
+        });
         for (place, message) in &wrong {
             self.refuse(place, path, message);
         }
@@ -78,18 +98,27 @@ impl Check<'_> {
 fn read(kind: Kind, node: &Node, path: &[String], wrong: &mut dyn FnMut(&Place, String)) {
     let outcome = match (kind, &node.value) {
         (Kind::Later, _) => Err("not supported by this version yet; leave it out".into()),
-        (Kind::Secret { file_key, variable }, Value::Text(text)) => return secret(file_key, variable, text, node, path, wrong),
-        (Kind::WriteKey, Value::Text(text)) => values::write_key(text).map(drop),
-        (Kind::Text | Kind::File, Value::Text(text)) if text.trim().is_empty() => Err("is empty; give it a value or leave it out".into()),
-        (Kind::Text | Kind::File, Value::Text(text)) if text.chars().any(char::is_control) => {
-            Err(format!("{} holds a control character; leave it out", values::quote(text)))
+        (Kind::Secret { file_key, variable }, Value::Text(text)) => {
+            return secret(file_key, variable, text, node, path, wrong);
         }
+        (Kind::WriteKey, Value::Text(text)) => values::write_key(text).map(drop),
+        (Kind::Text | Kind::File, Value::Text(text)) if text.trim().is_empty() => {
+            Err("is empty; give it a value or leave it out".into())
+        }
+        (Kind::Text | Kind::File, Value::Text(text)) if text.chars().any(char::is_control) => Err(format!(
+            "{} holds a control character; leave it out",
+            values::quote(text)
+        )),
         (Kind::Text | Kind::File, Value::Text(_)) | (Kind::Bool, Value::Bool(_)) => Ok(()),
-        (Kind::Int(min, max), Value::Int(number)) => within(i128::from(*number), i128::from(min), i128::from(max)),
+        (Kind::Int(min, max), Value::Int(number)) => {
+            within(i128::from(*number), i128::from(min), i128::from(max))
+        }
         (Kind::Number(min, max), Value::Int(number)) => number_within(*number as f64, min, max),
         (Kind::Number(min, max), Value::Float(number)) => number_within(*number, min, max),
         (Kind::Duration, Value::Text(text)) => values::duration(text).map(drop),
-        (Kind::Size(min, max), Value::Text(text)) => values::size(text).and_then(|bytes| size_within(bytes.into(), min, max)),
+        (Kind::Size(min, max), Value::Text(text)) => {
+            values::size(text).and_then(|bytes| size_within(bytes.into(), min, max))
+        }
         (Kind::Size(min, max), Value::Int(bytes)) => size_within(i128::from(*bytes), min, max),
         (Kind::Listener, Value::Text(text)) => values::listener(text).map(drop),
         (Kind::Url, Value::Text(text)) => values::url(text).map(drop),
@@ -111,7 +140,9 @@ fn wrong_kind(kind: Kind, value: &Value) -> String {
     match (kind, value) {
         (Kind::Duration, Value::Int(n)) => format!("a duration needs its unit; write for example \"{n}s\""),
         (Kind::Secret { .. } | Kind::WriteKey, value) => format!("a text is wanted, not {}", value.what()),
-        (kind, Value::Text(text)) => format!("{} is wrong here; wanted: {}", values::quote(text), plain(kind)),
+        (kind, Value::Text(text)) => {
+            format!("{} is wrong here; wanted: {}", values::quote(text), plain(kind))
+        }
         (kind, value) => format!("{} is wrong here; wanted: {}", value.what(), plain(kind)),
     }
 }
@@ -133,7 +164,10 @@ fn secret(
     if matches!(node.place, Place::File { .. }) {
         let long = format!("TAGLINE__{}", path.join("__").to_uppercase());
         let variable = variable.unwrap_or(&long);
-        wrong(&node.place, format!("a secret may not stand in TOML; name a file in `{file_key}`, or set {variable}"));
+        wrong(
+            &node.place,
+            format!("a secret may not stand in TOML; name a file in `{file_key}`, or set {variable}"),
+        );
     } else if text.trim().is_empty() {
         wrong(&node.place, "is empty; give it a value or unset it".into());
     }
@@ -149,14 +183,28 @@ fn within(number: i128, min: i128, max: i128) -> Result<(), String> {
 
 fn number_within(number: f64, min: f64, max: f64) -> Result<(), String> {
     if !number.is_finite() {
-        return Err(format!("{number} is no number that can be compared; write a finite one"));
+        return Err(format!(
+            "{number} is no number that can be compared; write a finite one"
+        ));
     }
-    (min..=max).contains(&number).then_some(()).ok_or_else(|| format!("{number} is out of range; write a number from {min} to {max}"))
+    (min..=max)
+        .contains(&number)
+        .then_some(())
+        .ok_or_else(|| format!("{number} is out of range; write a number from {min} to {max}"))
 }
 
 fn size_within(bytes: i128, min: u64, max: u64) -> Result<(), String> {
-    let wrong = || format!("{bytes} bytes are out of range; write a size from {} to {}", values::show_size(min), values::show_size(max));
-    (i128::from(min)..=i128::from(max)).contains(&bytes).then_some(()).ok_or_else(wrong)
+    let wrong = || {
+        format!(
+            "{bytes} bytes are out of range; write a size from {} to {}",
+            values::show_size(min),
+            values::show_size(max)
+        )
+    };
+    (i128::from(min)..=i128::from(max))
+        .contains(&bytes)
+        .then_some(())
+        .ok_or_else(wrong)
 }
 
 fn choice(text: &str, now: &[&str], later: &[&str]) -> Result<(), String> {
@@ -166,17 +214,27 @@ fn choice(text: &str, now: &[&str], later: &[&str]) -> Result<(), String> {
     let quoted: Vec<String> = now.iter().map(|known| format!("\"{known}\"")).collect();
     let quoted = quoted.join(" or ");
     if later.contains(&text) {
-        return Err(format!("\"{text}\" is not supported by this version yet; write {quoted}"));
+        return Err(format!(
+            "\"{text}\" is not supported by this version yet; write {quoted}"
+        ));
     }
     Err(match values::nearest(text, now.iter().chain(later).copied()) {
-        Some(near) => format!("{} is no known value; did you mean \"{near}\"?", values::quote(text)),
+        Some(near) => format!(
+            "{} is no known value; did you mean \"{near}\"?",
+            values::quote(text)
+        ),
         None => format!("{} is no known value; write {quoted}", values::quote(text)),
     })
 }
 
 fn log_filter(text: &str) -> Result<(), String> {
     let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
-    let wrong = |_| format!("{} is no log filter; write for example \"info\" or \"warn,tagline=debug\"", values::quote(text));
+    let wrong = |_| {
+        format!(
+            "{} is no log filter; write for example \"info\" or \"warn,tagline=debug\"",
+            values::quote(text)
+        )
+    };
     if text.trim().is_empty() {
         return Err("is empty; write for example \"info\"".into());
     }
@@ -184,13 +242,19 @@ fn log_filter(text: &str) -> Result<(), String> {
     let word = text.bytes().all(|b| b.is_ascii_alphabetic());
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
     if word && !levels.iter().any(|level| text.eq_ignore_ascii_case(level)) {
-        return Err(format!("{} is no log level; write one of {}", values::quote(text), levels.join(", ")));
+        return Err(format!(
+            "{} is no log level; write one of {}",
+            values::quote(text),
+            levels.join(", ")
+        ));
     }
     parsed.map(drop).map_err(wrong)
 }
 
 fn not_empty(text: &str) -> Result<(), String> {
-    (!text.trim().is_empty()).then_some(()).ok_or_else(|| "an empty text is wrong here; give it a value or leave it out".into())
+    (!text.trim().is_empty())
+        .then_some(())
+        .ok_or_else(|| "an empty text is wrong here; give it a value or leave it out".into())
 }
 
 fn list(kind: Kind, items: &[Node], wrong: &mut dyn FnMut(&Place, String)) {
@@ -205,7 +269,11 @@ fn list(kind: Kind, items: &[Node], wrong: &mut dyn FnMut(&Place, String)) {
                     list_item(kind, text)
                 }
             }
-            value => Err(format!("the list holds {}; wanted: {}", value.what(), plain(kind))),
+            value => Err(format!(
+                "the list holds {}; wanted: {}",
+                value.what(),
+                plain(kind)
+            )),
         };
         if let Err(message) = outcome {
             wrong(&item.place, message);

@@ -19,11 +19,18 @@ pub(crate) const INFLUXDB: [(&str, &str); 4] = [
 pub(crate) fn layers(env: &[(String, String)], below: &Places, findings: &mut Findings) -> Vec<Layer> {
     let mut ours: Vec<_> = env.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     ours.sort();
-    let mut layers: Vec<Layer> = ours.into_iter().filter_map(|(name, text)| own(name, text, below, findings)).collect();
+    let mut layers: Vec<Layer> = ours
+        .into_iter()
+        .filter_map(|(name, text)| own(name, text, below, findings))
+        .collect();
     for (name, key) in INFLUXDB {
         if let Some((_, text)) = env.iter().find(|(known, _)| known == name) {
             let path = ["influxdb".to_owned(), key.to_owned()];
-            layers.push(Layer::of_one(&Place::Variable(name.into()), &path, Value::Text(text.clone())));
+            layers.push(Layer::of_one(
+                &Place::Variable(name.into()),
+                &path,
+                Value::Text(text.clone()),
+            ));
         }
     }
     layers
@@ -44,7 +51,11 @@ fn own(name: &str, text: &str, below: &Places, findings: &mut Findings) -> Optio
         Some(Known::Value(row)) => value(row.kind, text, &place),
         // Unknown keys and tables are told by the check of the layer; an empty segment would be told as the name of a thing.
         _ if path.iter().any(String::is_empty) => {
-            findings.add(place, path.join("."), "an empty part of a name; write TAGLINE__SECTION__KEY");
+            findings.add(
+                place,
+                path.join("."),
+                "an empty part of a name; write TAGLINE__SECTION__KEY",
+            );
             return None;
         }
         _ => Value::Text(text.to_owned()),
@@ -62,7 +73,14 @@ fn value(kind: Kind, text: &str, place: &Place) -> Value {
         Kind::Number(..) => trimmed.parse().map_or_else(|_| as_text(), Value::Float),
         kind if kind.is_list() => {
             let items = trimmed.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Value::Array(items.map(|item| Node { place: place.clone(), value: Value::Text(item.to_owned()) }).collect())
+            Value::Array(
+                items
+                    .map(|item| Node {
+                        place: place.clone(),
+                        value: Value::Text(item.to_owned()),
+                    })
+                    .collect(),
+            )
         }
         _ => as_text(),
     }

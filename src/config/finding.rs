@@ -24,7 +24,11 @@ pub enum Place {
 impl Place {
     /// The file as a whole.
     pub(crate) fn whole_file(path: &Path) -> Self {
-        Self::File { path: path.to_owned(), line: None, column: None }
+        Self::File {
+            path: path.to_owned(),
+            line: None,
+            column: None,
+        }
     }
 
     /// The folder that relative file names at this place start from; `None`: the working directory.
@@ -78,7 +82,11 @@ pub struct Findings(Vec<Finding>);
 impl Findings {
     /// Adds a mistake.
     pub(crate) fn add(&mut self, place: Place, key: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Finding { place, key: key.into(), message: message.into() });
+        self.0.push(Finding {
+            place,
+            key: key.into(),
+            message: message.into(),
+        });
     }
 
     /// Sorts by place and drops what was said twice.

@@ -50,18 +50,44 @@ pub fn markdown() -> String {
     for row in ROWS {
         let (table, key) = split(row.key);
         if section.as_ref() != Some(&table) {
-            let title = if table.is_empty() { "Above all tables".to_owned() } else { format!("`[{table}]`") };
-            let _ = write!(out, "\n### {title}\n\n| key | value | default | meaning |\n|---|---|---|---|\n");
+            let title = if table.is_empty() {
+                "Above all tables".to_owned()
+            } else {
+                format!("`[{table}]`")
+            };
+            let _ = write!(
+                out,
+                "\n### {title}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
+            );
             section = Some(table);
         }
-        let default = defaults.as_ref().and_then(|root| written(root, row)).unwrap_or_else(|| row.default.to_owned());
+        let default = defaults
+            .as_ref()
+            .and_then(|root| written(root, row))
+            .unwrap_or_else(|| row.default.to_owned());
         let cells = [format!("`{key}`"), row.kind.name(), default, row.doc.to_owned()];
-        let _ = writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
+        let _ = writeln!(
+            out,
+            "| {} |",
+            cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
+        );
     }
-    out.push_str("\n## The default catalog\n\n| measurement | needs | free tags | fields |\n|---|---|---|---|\n");
-    if let Some(Value::Table(measurements)) = defaults.as_ref().and_then(|root| child(root, "measurements")).map(|node| &node.value) {
+    out.push_str(
+        "\n## The default catalog\n\n| measurement | needs | free tags | fields |\n|---|---|---|---|\n",
+    );
+    if let Some(Value::Table(measurements)) = defaults
+        .as_ref()
+        .and_then(|root| child(root, "measurements"))
+        .map(|node| &node.value)
+    {
         for (name, measurement) in measurements {
-            let _ = writeln!(out, "| `{name}` | {} | {} | {} |", listed(measurement, "needs"), listed(measurement, "tags"), fields(measurement));
+            let _ = writeln!(
+                out,
+                "| `{name}` | {} | {} | {} |",
+                listed(measurement, "needs"),
+                listed(measurement, "tags"),
+                fields(measurement)
+            );
         }
     }
     out
@@ -103,7 +129,14 @@ fn shown(value: &Value) -> String {
         Value::Int(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Array(items) => format!("[{}]", items.iter().map(|item| shown(&item.value)).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items
+                .iter()
+                .map(|item| shown(&item.value))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
         Value::Table(_) => "{ … }".into(),
     }
 }
@@ -136,7 +169,10 @@ fn fields(measurement: &Node) -> String {
             all.push(format!("`{name}` {kind}{bounds}"));
         }
     }
-    let others = !matches!(child(measurement, "other_fields").map(|node| &node.value), Some(Value::Bool(false)));
+    let others = !matches!(
+        child(measurement, "other_fields").map(|node| &node.value),
+        Some(Value::Bool(false))
+    );
     if others {
         all.push("others as float".into());
     }

@@ -70,7 +70,13 @@ pub(crate) enum Kind {
 impl Kind {
     /// How the reference names it.
     pub(crate) fn name(self) -> String {
-        let choices = |texts: &[&str]| texts.iter().map(|text| format!("`\"{text}\"`")).collect::<Vec<_>>().join(" or ");
+        let choices = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| format!("`\"{text}\"`"))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        };
         match self {
             Self::Text => "text".into(),
             Self::Bool => "`true` or `false`".into(),
@@ -140,7 +146,10 @@ pub(crate) enum Known {
 }
 
 fn matches_pattern(pattern: &str, path: &[String]) -> bool {
-    pattern.split('.').zip(path).all(|(want, have)| want == "*" || want == have)
+    pattern
+        .split('.')
+        .zip(path)
+        .all(|(want, have)| want == "*" || want == have)
 }
 
 /// Looks a path up.
@@ -158,7 +167,10 @@ pub(crate) fn find(path: &[String]) -> Option<Known> {
 /// Which keys may stand under a table, in the order of the reference; none where the operator chooses the names.
 pub(crate) fn keys_under(path: &[String]) -> Vec<&'static str> {
     let mut keys: Vec<&'static str> = Vec::new();
-    for row in ROWS.iter().filter(|row| row.key.split('.').count() > path.len() && matches_pattern(row.key, path)) {
+    for row in ROWS
+        .iter()
+        .filter(|row| row.key.split('.').count() > path.len() && matches_pattern(row.key, path))
+    {
         match row.key.split('.').nth(path.len()) {
             Some(key) if key != "*" && !keys.contains(&key) => keys.push(key),
             _ => {}
@@ -174,8 +186,13 @@ pub(crate) fn suggestion(path: &[String]) -> Option<String> {
         return Some(format!("did you mean \"{near}\"?"));
     }
     // A key that exists in another table only, such as `listen` above all tables.
-    let elsewhere = ROWS.iter().find(|row| row.key.rsplit('.').next() == Some(last.as_str()))?;
-    Some(format!("did you mean \"{}\"?", elsewhere.key.replace('*', "NAME")))
+    let elsewhere = ROWS
+        .iter()
+        .find(|row| row.key.rsplit('.').next() == Some(last.as_str()))?;
+    Some(format!(
+        "did you mean \"{}\"?",
+        elsewhere.key.replace('*', "NAME")
+    ))
 }
 
 /// Checks a name that the operator chose, by the table in which it stands.

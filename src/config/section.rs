@@ -21,7 +21,11 @@ pub(crate) struct Section<'m> {
 impl<'m> Section<'m> {
     /// The root of all.
     pub(crate) fn root(merged: &'m Merged, places: &'m Places) -> Self {
-        Self { table: Some(merged), places, path: Vec::new() }
+        Self {
+            table: Some(merged),
+            places,
+            path: Vec::new(),
+        }
     }
 
     fn child(&self, key: &str) -> Option<&'m Merged> {
@@ -37,13 +41,20 @@ impl<'m> Section<'m> {
 
     /// The table under `key`.
     pub(crate) fn sub(&self, key: &str) -> Self {
-        Self { table: self.child(key), places: self.places, path: self.path_of(key) }
+        Self {
+            table: self.child(key),
+            places: self.places,
+            path: self.path_of(key),
+        }
     }
 
     /// The named tables under `key`, by name.
     pub(crate) fn named(&self, key: &str) -> Vec<(String, Self)> {
         let sub = self.sub(key);
-        sub.names().into_iter().map(|name| (name.clone(), sub.sub(&name))).collect()
+        sub.names()
+            .into_iter()
+            .map(|name| (name.clone(), sub.sub(&name)))
+            .collect()
     }
 
     /// The keys that are set here, sorted.
@@ -158,7 +169,10 @@ impl<'m> Section<'m> {
 
     /// The items of a list, each read by one of the readers of `values`.
     pub(crate) fn list<T>(&self, key: &str, reader: impl Fn(&str) -> Outcome<T>) -> Vec<T> {
-        self.texts(key).into_iter().filter_map(|text| reader(text).ok()).collect()
+        self.texts(key)
+            .into_iter()
+            .filter_map(|text| reader(text).ok())
+            .collect()
     }
 
     /// Where item `index` of a list stands.
@@ -171,7 +185,11 @@ impl<'m> Section<'m> {
     /// A file's name; relative ones start from the file in which they stand.
     pub(crate) fn file(&self, key: &str) -> Option<PathBuf> {
         let name = self.text(key)?;
-        Some(self.place(key).folder().map_or_else(|| name.into(), |folder| folder.join(name)))
+        Some(
+            self.place(key)
+                .folder()
+                .map_or_else(|| name.into(), |folder| folder.join(name)),
+        )
     }
 
     /// The text of the file that a key names. Tells when it cannot be read.
@@ -180,7 +198,14 @@ impl<'m> Section<'m> {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some((path, text)),
             Err(error) => {
-                self.wrong(findings, key, format!("{} cannot be read: {error}; name a file that this user may read", path.display()));
+                self.wrong(
+                    findings,
+                    key,
+                    format!(
+                        "{} cannot be read: {error}; name a file that this user may read",
+                        path.display()
+                    ),
+                );
                 None
             }
         }
@@ -191,7 +216,11 @@ impl<'m> Section<'m> {
     pub(crate) fn secret(&self, key: &str, file_key: &str, findings: &mut Findings) -> Option<Secret> {
         if self.text(key).is_some() && self.has(file_key) {
             let other = self.place(key);
-            self.wrong(findings, file_key, format!("`{key}` is set too, by {other}; leave one of the two out"));
+            self.wrong(
+                findings,
+                file_key,
+                format!("`{key}` is set too, by {other}; leave one of the two out"),
+            );
             return None;
         }
         if let Some(text) = self.text(key) {
@@ -200,7 +229,10 @@ impl<'m> Section<'m> {
         let (path, text) = self.file_text(file_key, findings)?;
         let secret = text.trim_end_matches(['\n', '\r']);
         if secret.trim().is_empty() || secret.chars().any(char::is_control) {
-            let message = format!("{} is empty or holds more than one line; it must hold the secret alone", path.display());
+            let message = format!(
+                "{} is empty or holds more than one line; it must hold the secret alone",
+                path.display()
+            );
             self.wrong(findings, file_key, message);
             return None;
         }

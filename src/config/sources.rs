@@ -28,20 +28,30 @@ impl std::fmt::Debug for Sources {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ours = |name: &&String| name.starts_with("TAGLINE__") || name.starts_with("INFLUXDB_");
         let names: Vec<&String> = self.env.iter().map(|(name, _)| name).filter(ours).collect();
-        f.debug_struct("Sources").field("file", &self.file).field("variables", &names).finish()
+        f.debug_struct("Sources")
+            .field("file", &self.file)
+            .field("variables", &names)
+            .finish()
     }
 }
 
 impl Sources {
     /// Takes `file` and the environment of this process. A variable that is no Unicode is left out.
     pub fn from_process(file: Option<PathBuf>) -> Self {
-        let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self { file, env: env.collect() }
+        let env = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Self {
+            file,
+            env: env.collect(),
+        }
     }
 
     /// The value of a variable, if it is set.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
-        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.env
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -94,17 +104,29 @@ impl Loading {
         if self.broken {
             return Err(self.findings.finish());
         }
-        let builder = self.layers.into_iter().fold(Config::builder(), |builder, layer| builder.add_source(layer));
+        let builder = self
+            .layers
+            .into_iter()
+            .fold(Config::builder(), |builder, layer| builder.add_source(layer));
         let merged = match builder.build() {
             Ok(merged) => merged.cache,
             Err(error) => {
-                self.findings.add(Place::BuiltIn, "", format!("the layers do not merge: {error}"));
+                self.findings
+                    .add(Place::BuiltIn, "", format!("the layers do not merge: {error}"));
                 return Err(self.findings.finish());
             }
         };
-        let given = Given { merged: &merged, places: &self.places, sources };
+        let given = Given {
+            merged: &merged,
+            places: &self.places,
+            sources,
+        };
         let settings = build::build(&given, &mut self.findings);
-        if self.findings.is_empty() { Ok(settings) } else { Err(self.findings.finish()) }
+        if self.findings.is_empty() {
+            Ok(settings)
+        } else {
+            Err(self.findings.finish())
+        }
     }
 }
 
@@ -113,7 +135,9 @@ fn tenants_file(sources: &Sources, file: Option<&Layer>) -> Option<PathBuf> {
     if let Some(path) = sources.variable("TAGLINE__TENANTS_FILE") {
         return Some(path.into());
     }
-    let Value::Table(entries) = &file?.root.value else { return None };
+    let Value::Table(entries) = &file?.root.value else {
+        return None;
+    };
     let node = entries.get("tenants_file")?;
     match &node.value {
         Value::Text(path) => Some(node.place.folder().unwrap_or(Path::new("")).join(path)),
@@ -122,7 +146,9 @@ fn tenants_file(sources: &Sources, file: Option<&Layer>) -> Option<PathBuf> {
 }
 
 fn only_tenants(layer: &mut Layer, findings: &mut Findings) {
-    let Value::Table(entries) = &mut layer.root.value else { return };
+    let Value::Table(entries) = &mut layer.root.value else {
+        return;
+    };
     entries.retain(|name, node| {
         let fits = matches!(name.as_str(), "tenants" | "tenant_defaults");
         if !fits {

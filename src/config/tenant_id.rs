@@ -15,7 +15,9 @@ impl TenantId {
     /// Takes `text` if it is an id.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=Self::MAX_LEN).contains(&text.len());
-        let clean = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let clean = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         (fits && clean).then(|| Self(text.into()))
     }
 

@@ -5,6 +5,7 @@ mod examples;
 mod layers;
 mod reading;
 mod start;
+mod values;
 
 use std::path::PathBuf;
 
@@ -26,12 +27,17 @@ const INFLUXDB: [(&str, &str); 3] = [
 ];
 
 /// A tenant that makes a file complete.
-const TENANT: &str = "[tenants.acme.keys.web]\nkey = \"wk_acme_0123456789\"\norigins = [\"https://app.example\"]\n";
+const TENANT: &str =
+    "[tenants.acme.keys.web]\nkey = \"wk_acme_0123456789\"\norigins = [\"https://app.example\"]\n";
 
 impl Case {
     /// No file and no variables.
     fn empty() -> Self {
-        Self { dir: TempDir::new().unwrap(), env: vec![("HOSTNAME".into(), "tagline-2".into())], file: None }
+        Self {
+            dir: TempDir::new().unwrap(),
+            env: vec![("HOSTNAME".into(), "tagline-2".into())],
+            file: None,
+        }
     }
 
     /// `settings.toml` with this text.
@@ -47,7 +53,10 @@ impl Case {
     }
 
     fn env(mut self, env: &[(&str, &str)]) -> Self {
-        self.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.env.extend(
+            env.iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         self
     }
 
@@ -65,7 +74,10 @@ impl Case {
     }
 
     fn load(&self) -> Result<Settings, Findings> {
-        load(&Sources { file: self.file.clone(), env: self.env.clone() })
+        load(&Sources {
+            file: self.file.clone(),
+            env: self.env.clone(),
+        })
     }
 
     #[track_caller]
@@ -79,7 +91,11 @@ impl Case {
     /// The findings, one line each, without the folder's name.
     #[track_caller]
     fn findings(&self) -> Vec<String> {
-        let findings = self.load().err().map(|findings| findings.to_string()).unwrap_or_default();
+        let findings = self
+            .load()
+            .err()
+            .map(|findings| findings.to_string())
+            .unwrap_or_default();
         let folder = format!("{}/", self.dir.path().display());
         findings.lines().map(|line| line.replace(&folder, "")).collect()
     }
@@ -91,7 +107,10 @@ impl Case {
         let all = found.join("\n");
         assert_eq!(found.len(), wanted.len(), "found:\n{all}\nwanted: {wanted:#?}");
         for (found, (begin, part)) in found.iter().zip(wanted) {
-            assert!(found.starts_with(begin) && found.contains(part), "found: {found}\nwanted: {begin} … {part}\nall:\n{all}");
+            assert!(
+                found.starts_with(begin) && found.contains(part),
+                "found: {found}\nwanted: {begin} … {part}\nall:\n{all}"
+            );
         }
     }
 }
@@ -101,7 +120,10 @@ fn pem(label: &str, der: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in der.chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits = chunk
+            .iter()
+            .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for i in 0..4 {
             let digit = DIGITS[(bits >> (18 - 6 * i) & 63) as usize];
             text.push(if i <= chunk.len() { char::from(digit) } else { '=' });
@@ -110,7 +132,10 @@ fn pem(label: &str, der: &[u8]) -> String {
             text.push('\n');
         }
     }
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", text.trim_end())
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        text.trim_end()
+    )
 }
 
 /// A new RSA public key.

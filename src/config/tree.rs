@@ -53,7 +53,10 @@ pub(crate) struct Layer {
 impl Layer {
     /// A layer that holds one value, at `path`.
     pub(crate) fn of_one(place: &Place, path: &[String], value: Value) -> Self {
-        let leaf = Node { place: place.clone(), value };
+        let leaf = Node {
+            place: place.clone(),
+            value,
+        };
         let root = path.iter().rev().fold(leaf, |node, segment| Node {
             place: place.clone(),
             value: Value::Table(BTreeMap::from([(segment.clone(), node)])),
@@ -62,21 +65,35 @@ impl Layer {
     }
 
     /// Reads a TOML text. `place_of` makes a place of line and column, both from 1.
-    fn parse(text: &str, whole: Place, place_of: impl Fn(usize, usize) -> Place, findings: &mut Findings) -> Option<Self> {
+    fn parse(
+        text: &str,
+        whole: Place,
+        place_of: impl Fn(usize, usize) -> Place,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let lines = Lines::new(text);
         match Document::parse(text) {
             Ok(document) => {
                 let place = |span: Option<Range<usize>>| {
                     span.map_or_else(|| whole.clone(), |span| place_of(lines.at(span.start).0, 0))
                 };
-                Some(Self { root: table(document.as_table(), whole.clone(), &place) })
+                Some(Self {
+                    root: table(document.as_table(), whole.clone(), &place),
+                })
             }
             Err(error) => {
                 let place = error.span().map_or(whole, |span| {
                     let (line, column) = lines.at(span.start);
                     place_of(line, column)
                 });
-                findings.add(place, "", format!("this is not TOML: {}; nothing else of the file was checked", error.message()));
+                findings.add(
+                    place,
+                    "",
+                    format!(
+                        "this is not TOML: {}; nothing else of the file was checked",
+                        error.message()
+                    ),
+                );
                 None
             }
         }
@@ -113,7 +130,9 @@ struct Lines<'t> {
 
 impl<'t> Lines<'t> {
     fn new(text: &'t str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
         Self { text, starts }
     }
 
@@ -121,7 +140,11 @@ impl<'t> Lines<'t> {
     fn at(&self, offset: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];
-        let column = self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1;
+        let column = self
+            .text
+            .get(start..offset)
+            .map_or(0, |before| before.chars().count())
+            + 1;
         (line, column)
     }
 }
@@ -132,26 +155,43 @@ fn table(items: &dyn TableLike, at: Place, place: &dyn Fn(Option<Range<usize>>) 
         let at = place(key_span.or_else(|| item.span()));
         (name.to_owned(), node(item, at, place))
     });
-    Node { place: at, value: Value::Table(entries.collect()) }
+    Node {
+        place: at,
+        value: Value::Table(entries.collect()),
+    }
 }
 
 fn node(item: &Item, at: Place, place: &dyn Fn(Option<Range<usize>>) -> Place) -> Node {
     match item {
         Item::Table(items) => table(items, at, place),
         Item::ArrayOfTables(tables) => {
-            let tables = tables.iter().map(|items| table(items, place(items.span()), place)).collect();
-            Node { place: at, value: Value::Array(tables) }
+            let tables = tables
+                .iter()
+                .map(|items| table(items, place(items.span()), place))
+                .collect();
+            Node {
+                place: at,
+                value: Value::Array(tables),
+            }
         }
         Item::Value(value) => leaf(value, at, place),
         // A parsed document holds no empty item.
-        Item::None => Node { place: at, value: Value::Table(BTreeMap::new()) },
+        Item::None => Node {
+            place: at,
+            value: Value::Table(BTreeMap::new()),
+        },
     }
 }
 
 fn leaf(value: &TomlValue, at: Place, place: &dyn Fn(Option<Range<usize>>) -> Place) -> Node {
     let value = match value {
         TomlValue::InlineTable(items) => return table(items, at, place),
-        TomlValue::Array(items) => Value::Array(items.iter().map(|item| leaf(item, place(item.span()), place)).collect()),
+        TomlValue::Array(items) => Value::Array(
+            items
+                .iter()
+                .map(|item| leaf(item, place(item.span()), place))
+                .collect(),
+        ),
         TomlValue::String(text) => Value::Text(text.value().clone()),
         TomlValue::Integer(number) => Value::Int(*number.value()),
         TomlValue::Float(number) => Value::Float(*number.value()),
@@ -179,9 +219,12 @@ impl Source for Layer {
 
 fn merged(node: &Node) -> Merged {
     let kind = match &node.value {
-        Value::Table(entries) => {
-            ValueKind::Table(entries.iter().map(|(name, child)| (name.clone(), merged(child))).collect())
-        }
+        Value::Table(entries) => ValueKind::Table(
+            entries
+                .iter()
+                .map(|(name, child)| (name.clone(), merged(child)))
+                .collect(),
+        ),
         Value::Array(items) => ValueKind::Array(items.iter().map(merged).collect()),
         Value::Text(text) | Value::Time(text) => ValueKind::String(text.clone()),
         Value::Int(number) => ValueKind::I64(*number),
@@ -210,12 +253,23 @@ impl Places {
         match &node.value {
             _ if node.place == Place::BuiltIn => {}
             // A table was opened where it first stands; a value holds where it was set last.
-            Value::Table(_) => drop(self.places.entry(path.clone()).or_insert_with(|| node.place.clone())),
+            Value::Table(_) => drop(
+                self.places
+                    .entry(path.clone())
+                    .or_insert_with(|| node.place.clone()),
+            ),
             _ => drop(self.places.insert(path.clone(), node.place.clone())),
         }
         let children: Vec<(String, &Node)> = match &node.value {
-            Value::Table(entries) => entries.iter().map(|(name, child)| (name.clone(), child)).collect(),
-            Value::Array(items) => items.iter().enumerate().map(|(i, child)| (i.to_string(), child)).collect(),
+            Value::Table(entries) => entries
+                .iter()
+                .map(|(name, child)| (name.clone(), child))
+                .collect(),
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .map(|(i, child)| (i.to_string(), child))
+                .collect(),
             _ => return,
         };
         for (name, child) in children {
@@ -238,7 +292,9 @@ impl Places {
 
     /// Whether something under a table of the root was refused.
     pub(crate) fn any_refused_under(&self, key: &str) -> bool {
-        self.refused.iter().any(|path| path.first().is_some_and(|first| first == key))
+        self.refused
+            .iter()
+            .any(|path| path.first().is_some_and(|first| first == key))
     }
 
     /// Where a key was set last by another layer than the compiled-in default.
@@ -248,7 +304,9 @@ impl Places {
 
     /// Where a key, or else the nearest table around it, was set last.
     pub(crate) fn of(&self, path: &[String]) -> Place {
-        let around = (0..=path.len()).rev().find_map(|len| self.places.get(&path[..len]));
+        let around = (0..=path.len())
+            .rev()
+            .find_map(|len| self.places.get(&path[..len]));
         around.cloned().unwrap_or(Place::BuiltIn)
     }
 

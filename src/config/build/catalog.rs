@@ -8,7 +8,11 @@ use super::super::values;
 /// The measurements of all layers.
 pub(super) fn catalog(root: &Section<'_>, findings: &mut Findings) -> Catalog {
     let measurements = root.named("measurements").into_iter();
-    Catalog { measurements: measurements.map(|(name, section)| (name, measurement(&section, findings))).collect() }
+    Catalog {
+        measurements: measurements
+            .map(|(name, section)| (name, measurement(&section, findings)))
+            .collect(),
+    }
 }
 
 fn measurement(section: &Section<'_>, findings: &mut Findings) -> Measurement {
@@ -20,7 +24,12 @@ fn measurement(section: &Section<'_>, findings: &mut Findings) -> Measurement {
     }
     // What a caller must send as a tag it may send.
     let mut tags: Vec<String> = section.texts("tags").into_iter().map(str::to_owned).collect();
-    tags.extend(needs.iter().filter(|name| !values::MEMBERS.contains(name)).map(|name| (*name).to_owned()));
+    tags.extend(
+        needs
+            .iter()
+            .filter(|name| !values::MEMBERS.contains(name))
+            .map(|name| (*name).to_owned()),
+    );
     tags.sort();
     tags.dedup();
     let fields = section.named("fields").into_iter();
@@ -42,14 +51,25 @@ fn measurement(section: &Section<'_>, findings: &mut Findings) -> Measurement {
 }
 
 fn rule(field: &Section<'_>, findings: &mut Findings) -> FieldRule {
-    let kind = if field.text("type") == Some("int") { FieldType::Int } else { FieldType::Float };
+    let kind = if field.text("type") == Some("int") {
+        FieldType::Int
+    } else {
+        FieldType::Float
+    };
     let (min, max) = (field.number("min"), field.number("max"));
     if let (Some(min), Some(max)) = (min, max)
         && min > max
     {
         let key = super::later_of(field, "min", "max");
-        field.wrong(findings, key, format!("min {min} is greater than max {max}, so no value would be taken; exchange them"));
+        field.wrong(
+            findings,
+            key,
+            format!("min {min} is greater than max {max}, so no value would be taken; exchange them"),
+        );
     }
-    let bounds = (min.is_some() || max.is_some()).then(|| Bounds { min: min.unwrap_or(f64::MIN), max: max.unwrap_or(f64::MAX) });
+    let bounds = (min.is_some() || max.is_some()).then(|| Bounds {
+        min: min.unwrap_or(f64::MIN),
+        max: max.unwrap_or(f64::MAX),
+    });
     FieldRule { kind, bounds }
 }

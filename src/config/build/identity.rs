@@ -24,8 +24,16 @@ pub(super) fn issuers(root: &Section<'_>, findings: &mut Findings) -> BTreeMap<S
     for (name, section) in root.named("issuers") {
         if let Some(claim) = section.text("issuer") {
             if let Some(first) = by_claim.get(claim) {
-                let other = format!("{} ({}) has the same issuer", first.own_key(), first.place("issuer"));
-                section.wrong(findings, "issuer", format!("{other}: a token would name both; leave one out"));
+                let other = format!(
+                    "{} ({}) has the same issuer",
+                    first.own_key(),
+                    first.place("issuer")
+                );
+                section.wrong(
+                    findings,
+                    "issuer",
+                    format!("{other}: a token would name both; leave one out"),
+                );
             } else {
                 by_claim.insert(claim.to_owned(), section.clone());
             }
@@ -38,18 +46,32 @@ pub(super) fn issuers(root: &Section<'_>, findings: &mut Findings) -> BTreeMap<S
 fn issuer(section: &Section<'_>, findings: &mut Findings) -> Option<Issuer> {
     let mut missing = |key: &str, what: &str| findings.add(section.own_place(), section.key(key), what);
     if !section.has("issuer") {
-        missing("issuer", "missing; write the `iss` claim of its tokens, such as \"https://login.example\"");
+        missing(
+            "issuer",
+            "missing; write the `iss` claim of its tokens, such as \"https://login.example\"",
+        );
     }
-    if !section.has("audience") || (section.texts("audience").is_empty() && !section.was_refused("audience")) {
-        missing("audience", "missing: tokens made for other services would be taken; write what `aud` must name");
+    if !section.has("audience") || (section.texts("audience").is_empty() && !section.was_refused("audience"))
+    {
+        missing(
+            "audience",
+            "missing: tokens made for other services would be taken; write what `aud` must name",
+        );
     }
     let algorithms = section.list("algorithms", values::algorithm);
     if algorithms.is_empty() && !section.was_refused("algorithms") {
-        missing("algorithms", "missing: name the only ones that are taken, such as [\"RS256\"]");
+        missing(
+            "algorithms",
+            "missing: name the only ones that are taken, such as [\"RS256\"]",
+        );
     }
     let leeway = section.duration("leeway").unwrap_or(Duration::from_secs(30));
     if leeway > MAX_LEEWAY {
-        section.wrong(findings, "leeway", "more than 5 minutes: tokens would outlive their end by far; write \"30s\"");
+        section.wrong(
+            findings,
+            "leeway",
+            "more than 5 minutes: tokens would outlive their end by far; write \"30s\"",
+        );
     }
     Some(Issuer {
         key: key(section, &algorithms, findings)?,
@@ -70,7 +92,11 @@ fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings)
     let public = section.has("public_key_file");
     if hmac && public {
         let why = "a shared secret is set too, and who knows one kind of key could sign for the other";
-        section.wrong(findings, "public_key_file", format!("{why}; leave one of the two out"));
+        section.wrong(
+            findings,
+            "public_key_file",
+            format!("{why}; leave one of the two out"),
+        );
         return None;
     }
     if !hmac && !public {
@@ -84,17 +110,29 @@ fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings)
     let misfit = algorithms.iter().find(|algorithm| is_hmac(**algorithm) != hmac);
     if let Some(algorithm) = misfit {
         let message = if hmac {
-            format!("{algorithm:?} needs a public key, and a shared secret is set; set `public_key_file` instead, or take HS256")
+            format!(
+                "{algorithm:?} needs a public key, and a shared secret is set; set `public_key_file` instead, or take HS256"
+            )
         } else {
-            format!("{algorithm:?} needs a shared secret, and a public key is set: anybody could sign with what is public; take RS256 or ES256")
+            format!(
+                "{algorithm:?} needs a shared secret, and a public key is set: anybody could sign with what is public; take RS256 or ES256"
+            )
         };
         section.wrong(findings, "algorithms", message);
     }
     if hmac {
         let secret = section.secret("hmac_secret", "hmac_secret_file", findings)?;
         if secret.expose_secret().len() < MIN_HMAC {
-            let key = if section.has("hmac_secret") { "hmac_secret" } else { "hmac_secret_file" };
-            section.wrong(findings, key, format!("the secret is too short; {MIN_HMAC} bytes or more, from a random source"));
+            let key = if section.has("hmac_secret") {
+                "hmac_secret"
+            } else {
+                "hmac_secret_file"
+            };
+            section.wrong(
+                findings,
+                key,
+                format!("the secret is too short; {MIN_HMAC} bytes or more, from a random source"),
+            );
         }
         return Some(IssuerKey::Hmac(secret));
     }
@@ -109,16 +147,25 @@ fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings)
 fn wrong_pem(pem: &str, path: &Path, algorithms: &[Algorithm]) -> Option<String> {
     let path = path.display();
     if pem.contains("PRIVATE KEY") {
-        return Some(format!("{path} holds a private key, which has no business here; write its public half (openssl pkey -pubout)"));
+        return Some(format!(
+            "{path} holds a private key, which has no business here; write its public half (openssl pkey -pubout)"
+        ));
     }
     if !pem.contains("-----BEGIN ") {
-        return Some(format!("{path} is not PEM; it must begin with -----BEGIN PUBLIC KEY-----"));
+        return Some(format!(
+            "{path} is not PEM; it must begin with -----BEGIN PUBLIC KEY-----"
+        ));
     }
     let fits = |algorithm: &Algorithm| match algorithm {
         Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem.as_bytes()).is_ok(),
         Algorithm::EdDSA => DecodingKey::from_ed_pem(pem.as_bytes()).is_ok(),
         _ => DecodingKey::from_rsa_pem(pem.as_bytes()).is_ok(),
     };
-    let misfit = algorithms.iter().filter(|algorithm| !is_hmac(**algorithm)).find(|algorithm| !fits(algorithm))?;
-    Some(format!("{path} holds no public key for {misfit:?}; take the issuer's own key and algorithm"))
+    let misfit = algorithms
+        .iter()
+        .filter(|algorithm| !is_hmac(**algorithm))
+        .find(|algorithm| !fits(algorithm))?;
+    Some(format!(
+        "{path} holds no public key for {misfit:?}; take the issuer's own key and algorithm"
+    ))
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-
 use super::super::finding::Findings;
 use super::super::section::Section;
-use super::super::settings::{Limits, OriginRule, Require, Secret, Server, SessionMode, TenantSettings, WriteKey};
+use super::super::settings::{
+    Limits, OriginRule, Require, Secret, Server, SessionMode, TenantSettings, WriteKey,
+};
 use super::super::{Catalog, TenantId, values};
 use super::{limits, session, set};
 
@@ -19,7 +20,12 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// Reads `[tenant_defaults]`; `session` is what `[enrich]` says.
-    pub(super) fn new(root: &Section<'_>, enrich_session: SessionMode, server: &Server, findings: &mut Findings) -> Self {
+    pub(super) fn new(
+        root: &Section<'_>,
+        enrich_session: SessionMode,
+        server: &Server,
+        findings: &mut Findings,
+    ) -> Self {
         let section = root.sub("tenant_defaults");
         let own = section.sub("limits");
         let base = Limits {
@@ -54,11 +60,15 @@ fn too_small(burst: u32, max_events: usize) -> bool {
 }
 
 fn burst_message(burst: u32, max_events: usize) -> String {
-    format!("the burst {burst} is below server.max_events {max_events}: a full request could never pass; raise the burst or lower max_events")
+    format!(
+        "the burst {burst} is below server.max_events {max_events}: a full request could never pass; raise the burst or lower max_events"
+    )
 }
 
 fn require(section: &Section<'_>) -> Option<Require> {
-    section.text("require").map(|text| if text == "jwt" { Require::Jwt } else { Require::Any })
+    section
+        .text("require")
+        .map(|text| if text == "jwt" { Require::Jwt } else { Require::Any })
 }
 
 /// The tenants of all layers.
@@ -71,11 +81,17 @@ pub(super) fn tenants(
     let mut owners: BTreeMap<String, Section<'_>> = BTreeMap::new();
     let mut tenants = BTreeMap::new();
     for (name, section) in root.named("tenants") {
-        let Some(id) = TenantId::parse(&name) else { continue };
+        let Some(id) = TenantId::parse(&name) else {
+            continue;
+        };
         let own = section.sub("limits");
         let limits = limits(&own, defaults.limits);
         if own.int::<u32>("burst").is_some() && too_small(limits.burst, defaults.max_events) {
-            own.wrong(findings, "burst", burst_message(limits.burst, defaults.max_events));
+            own.wrong(
+                findings,
+                "burst",
+                burst_message(limits.burst, defaults.max_events),
+            );
         }
         let mut keys = BTreeMap::new();
         for (name, key) in section.named("keys") {
@@ -99,8 +115,16 @@ pub(super) fn tenants(
 fn one_owner<'m>(key: &Section<'m>, owners: &mut BTreeMap<String, Section<'m>>, findings: &mut Findings) {
     let Some(text) = key.text("key") else { return };
     if let Some(first) = owners.get(text) {
-        let (earlier, later) = if first.place("key") <= key.place("key") { (first, key) } else { (key, first) };
-        let message = format!("{} ({}) has the same key; give each its own", earlier.own_key(), earlier.place("key"));
+        let (earlier, later) = if first.place("key") <= key.place("key") {
+            (first, key)
+        } else {
+            (key, first)
+        };
+        let message = format!(
+            "{} ({}) has the same key; give each its own",
+            earlier.own_key(),
+            earlier.place("key")
+        );
         later.wrong(findings, "key", message);
     } else {
         owners.insert(text.to_owned(), key.clone());
@@ -109,7 +133,11 @@ fn one_owner<'m>(key: &Section<'m>, owners: &mut BTreeMap<String, Section<'m>>, 
 
 fn write_key(section: &Section<'_>, catalog: &Catalog, findings: &mut Findings) -> Option<WriteKey> {
     if !section.has("key") {
-        findings.add(section.own_place(), section.key("key"), "missing; `tagline token --write-key` makes one");
+        findings.add(
+            section.own_place(),
+            section.key("key"),
+            "missing; `tagline token --write-key` makes one",
+        );
     }
     let origins: Vec<OriginRule> = section.list("origins", values::origin);
     if origins.is_empty() && !section.was_refused("origins") {
@@ -117,11 +145,21 @@ fn write_key(section: &Section<'_>, catalog: &Catalog, findings: &mut Findings) 
         findings.add(section.own_place(), section.key("origins"), message);
     }
     let measurements = section.texts("measurements");
-    for (i, name) in measurements.iter().enumerate().filter(|(_, name)| catalog.get(name).is_none()) {
-        let hint = values::nearest(name, catalog.measurements.keys().map(String::as_str))
-            .map_or_else(|| "describe it in [measurements.NAME]".to_owned(), |near| format!("did you mean \"{near}\"?"));
+    for (i, name) in measurements
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| catalog.get(name).is_none())
+    {
+        let hint = values::nearest(name, catalog.measurements.keys().map(String::as_str)).map_or_else(
+            || "describe it in [measurements.NAME]".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
         let message = format!("{} is no known measurement; {hint}", values::quote(name));
-        findings.add(section.item_place("measurements", i), section.key("measurements"), message);
+        findings.add(
+            section.item_place("measurements", i),
+            section.key("measurements"),
+            message,
+        );
     }
     Some(WriteKey {
         key: Secret::from(section.text("key")?.to_owned()),

@@ -5,7 +5,12 @@ use super::{Kind, Row};
 const GIB: u64 = 1 << 30;
 
 const fn row(key: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Row {
-    Row { key, kind, default, doc }
+    Row {
+        key,
+        kind,
+        default,
+        doc,
+    }
 }
 
 const fn secret(file_key: &'static str, variable: Option<&'static str>) -> Kind {

@@ -28,8 +28,13 @@ fn the_production_example_is_good_as_it_stands() {
     let settings = production().good();
     assert_eq!((settings.tenants.len(), settings.issuers.len()), (3, 2));
     let session = |id| settings.tenants[&TenantId::parse(id).unwrap()].session;
-    assert_eq!((session("Initech"), session("globex")), (SessionMode::Tag, SessionMode::Hash(256)));
-    assert!(settings.catalog.get("checkout_step").is_some() && settings.catalog.get("web_vitals_inp").is_some());
+    assert_eq!(
+        (session("Initech"), session("globex")),
+        (SessionMode::Tag, SessionMode::Hash(256))
+    );
+    assert!(
+        settings.catalog.get("checkout_step").is_some() && settings.catalog.get("web_vitals_inp").is_some()
+    );
 }
 
 #[test]
@@ -38,8 +43,20 @@ fn the_production_example_misses_only_what_the_machine_has() {
     case.file = Some(repository("config/production.toml"));
     let findings = case.load().unwrap_err();
     let keys: Vec<&str> = findings.iter().map(|finding| finding.key.as_str()).collect();
-    assert_eq!(keys, ["server.proxy_secret_file", "influxdb.token_file", "issuers.login.public_key_file", "issuers.partners.public_key_file"]);
-    assert!(findings.iter().all(|finding| finding.message.contains("cannot be read")));
+    assert_eq!(
+        keys,
+        [
+            "server.proxy_secret_file",
+            "influxdb.token_file",
+            "issuers.login.public_key_file",
+            "issuers.partners.public_key_file"
+        ]
+    );
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding.message.contains("cannot be read"))
+    );
 }
 
 #[test]
@@ -51,7 +68,10 @@ fn the_reference_says_what_the_schema_says() {
         std::fs::write(&path, &wanted).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == wanted, "docs/settings.md is behind the schema; UPDATE_DOCS=1 cargo test --lib config:: writes it anew");
+    assert!(
+        written == wanted,
+        "docs/settings.md is behind the schema; UPDATE_DOCS=1 cargo test --lib config:: writes it anew"
+    );
 }
 
 #[test]
@@ -59,7 +79,12 @@ fn every_key_stands_in_the_reference_once_and_has_a_meaning() {
     let keys: std::collections::BTreeSet<&str> = ROWS.iter().map(|row| row.key).collect();
     assert_eq!(keys.len(), ROWS.len(), "a key has two rows");
     for row in ROWS {
-        assert!(row.doc.ends_with('.') || row.doc.ends_with('`'), "{}: {}", row.key, row.doc);
+        assert!(
+            row.doc.ends_with('.') || row.doc.ends_with('`'),
+            "{}: {}",
+            row.key,
+            row.doc
+        );
     }
     // What names a file for a secret exists.
     for row in ROWS {
@@ -72,5 +97,10 @@ fn every_key_stands_in_the_reference_once_and_has_a_meaning() {
 
 #[test]
 fn an_id_of_the_example_keeps_its_case() {
-    assert!(production().good().tenants.contains_key(&TenantId::parse("Initech").unwrap()));
+    assert!(
+        production()
+            .good()
+            .tenants
+            .contains_key(&TenantId::parse("Initech").unwrap())
+    );
 }

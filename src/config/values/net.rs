@@ -22,9 +22,15 @@ pub(crate) fn listener(text: &str) -> Outcome<SocketAddr> {
 /// `10.244.0.0/16`, or one address.
 pub(crate) fn network(text: &str) -> Outcome<IpNet> {
     let one = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse::<IpNet>().map(|net| net.trunc()).or_else(|_| one()).map_err(|_| {
-        format!("{} is no address or network; write for example \"10.244.0.0/16\" or \"10.0.0.7\"", quote(text))
-    })
+    text.parse::<IpNet>()
+        .map(|net| net.trunc())
+        .or_else(|_| one())
+        .map_err(|_| {
+            format!(
+                "{} is no address or network; write for example \"10.244.0.0/16\" or \"10.0.0.7\"",
+                quote(text)
+            )
+        })
 }
 
 /// What stands between the scheme and the path; `None` unless it is a host with an optional port.
@@ -43,7 +49,10 @@ fn split_authority(authority: &str) -> Option<(&str, Option<u16>)> {
 
 fn is_host(host: &str) -> bool {
     let label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     host.len() <= 253 && host.split('.').all(label)
 }
@@ -51,14 +60,19 @@ fn is_host(host: &str) -> bool {
 /// A base URL without credentials, query or fragment; a trailing slash is cut. Credentials are never echoed.
 pub(crate) fn url(text: &str) -> Outcome<String> {
     let example = "write for example \"https://influxdb:8086\"";
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
     if text.contains('@') {
-        return Err(format!("the URL holds credentials, which belong into `token_file` or INFLUXDB_TOKEN; {example}"));
+        return Err(format!(
+            "the URL holds credentials, which belong into `token_file` or INFLUXDB_TOKEN; {example}"
+        ));
     }
     let rest = rest.ok_or_else(|| format!("{} is no URL of http or https; {example}", quote(text)))?;
     let wrong = || format!("{} is no base URL; {example}", quote(text));
     let authority = rest.split('/').next().unwrap_or_default();
-    let plain = !text.contains(['?', '#', '\\']) && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    let plain =
+        !text.contains(['?', '#', '\\']) && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     split_authority(authority).filter(|_| plain).ok_or_else(wrong)?;
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -69,20 +83,30 @@ pub(crate) fn origin(text: &str) -> Outcome<OriginRule> {
         return Ok(OriginRule::Any);
     }
     let wrong = |why: &str| {
-        format!("{} is no origin: {why}; write for example \"https://app.example\", \"https://*.example\" or \"*\"", quote(text))
+        format!(
+            "{} is no origin: {why}; write for example \"https://app.example\", \"https://*.example\" or \"*\"",
+            quote(text)
+        )
     };
     let (scheme, authority) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
     let scheme = scheme.to_ascii_lowercase();
     let clean = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     if !clean {
         return Err(wrong("its scheme is none"));
     }
     if authority.contains(['/', '?', '#']) {
-        return Err(wrong("an origin ends with its host and port, without a slash or path"));
+        return Err(wrong(
+            "an origin ends with its host and port, without a slash or path",
+        ));
     }
-    let (wild, host) = authority.strip_prefix("*.").map_or((false, authority), |rest| (true, rest));
-    let (host, port) = split_authority(host).ok_or_else(|| wrong("its host or port is none; \"*\" may only stand for the first labels"))?;
+    let (wild, host) = authority
+        .strip_prefix("*.")
+        .map_or((false, authority), |rest| (true, rest));
+    let (host, port) = split_authority(host)
+        .ok_or_else(|| wrong("its host or port is none; \"*\" may only stand for the first labels"))?;
     if wild && host.starts_with('[') {
         return Err(wrong("an address has no subdomains"));
     }
@@ -91,7 +115,10 @@ pub(crate) fn origin(text: &str) -> Outcome<OriginRule> {
     let port = port.map_or_else(String::new, |port| format!(":{port}"));
     let host = host.to_ascii_lowercase();
     Ok(if wild {
-        OriginRule::Subdomains { scheme: format!("{scheme}://"), suffix: format!(".{host}{port}") }
+        OriginRule::Subdomains {
+            scheme: format!("{scheme}://"),
+            suffix: format!(".{host}{port}"),
+        }
     } else {
         OriginRule::Exact(format!("{scheme}://{host}{port}"))
     })

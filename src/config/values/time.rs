@@ -11,14 +11,24 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// `"5s"`, `"1m 30s"`, `"30d"`.
 pub(crate) fn duration(text: &str) -> Outcome<Duration> {
-    let parsed = humantime::parse_duration(text).map_err(|_| format!("{} is no duration; write for example \"5s\" or \"1m 30s\"", quote(text)))?;
+    let parsed = humantime::parse_duration(text).map_err(|_| {
+        format!(
+            "{} is no duration; write for example \"5s\" or \"1m 30s\"",
+            quote(text)
+        )
+    })?;
     let longest = || format!("{} is longer than 100 years; write a shorter one", quote(text));
     (parsed <= LONGEST).then_some(parsed).ok_or_else(longest)
 }
 
 /// Nanoseconds since 1970 of `2027-01-31` (its beginning, UTC) or `2027-01-31T18:00:00+01:00`.
 pub(crate) fn instant(text: &str) -> Outcome<i64> {
-    let wrong = |why: &str| format!("{} {why}; write for example 2027-01-31 or 2027-01-31T18:00:00Z", quote(text));
+    let wrong = |why: &str| {
+        format!(
+            "{} {why}; write for example 2027-01-31 or 2027-01-31T18:00:00Z",
+            quote(text)
+        )
+    };
     let time: Datetime = text.trim().parse().map_err(|_| wrong("is no date"))?;
     let date = time.date.ok_or_else(|| wrong("has no date"))?;
     let offset = match (time.time, time.offset) {
@@ -32,7 +42,10 @@ pub(crate) fn instant(text: &str) -> Outcome<i64> {
         (seconds, i64::from(t.nanosecond.unwrap_or(0)))
     });
     let seconds = days * 86_400 + clock.0 - offset * 60;
-    seconds.checked_mul(1_000_000_000).and_then(|nanos| nanos.checked_add(clock.1)).ok_or_else(|| wrong("is out of range"))
+    seconds
+        .checked_mul(1_000_000_000)
+        .and_then(|nanos| nanos.checked_add(clock.1))
+        .ok_or_else(|| wrong("is out of range"))
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar: whole 400-year eras, then the day within a year that begins in March, so
