@@ -170,6 +170,12 @@ fn secret(
         );
     } else if text.trim().is_empty() {
         wrong(&node.place, "is empty; give it a value or unset it".into());
+    } else if text.chars().any(char::is_control) {
+        // It would end up in a header; most often it is the line break of the file that it was read from.
+        wrong(
+            &node.place,
+            "holds a line break or another control character; leave it out".into(),
+        );
     }
 }
 

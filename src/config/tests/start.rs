@@ -110,6 +110,7 @@ fn empty_or_unusable_influxdb_variables_are_mistakes() {
         case
     };
     with("INFLUXDB_TOKEN", "").finds(&[("INFLUXDB_TOKEN: influxdb.token: is empty", "unset")]);
+    with("INFLUXDB_TOKEN", "token\n").finds(&[("INFLUXDB_TOKEN: influxdb.token: holds a line break", "")]);
     with("INFLUXDB_ORG", " ").finds(&[("INFLUXDB_ORG: influxdb.org: is empty", "")]);
     with("INFLUXDB_URL", "localhost:8086").finds(&[(
         "INFLUXDB_URL: influxdb.url: \"localhost:8086\" is no URL",
