@@ -234,7 +234,6 @@ fn choice(text: &str, now: &[&str], later: &[&str]) -> Result<(), String> {
 }
 
 fn log_filter(text: &str) -> Result<(), String> {
-    let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
     let wrong = |_| {
         format!(
             "{} is no log filter; write for example \"info\" or \"warn,tagline=debug\"",
@@ -243,6 +242,13 @@ fn log_filter(text: &str) -> Result<(), String> {
     };
     if text.trim().is_empty() {
         return Err("is empty; write for example \"info\"".into());
+    }
+    // tracing-subscriber 0.3 cuts names within a character, and panics, where they are not ASCII.
+    if !text.is_ascii() {
+        return Err(format!(
+            "{} is no log filter; write ASCII characters only",
+            values::quote(text)
+        ));
     }
     // A word that is no level is read as the name of a module, and would silence everything.
     let word = text.bytes().all(|b| b.is_ascii_alphabetic());
@@ -254,7 +260,10 @@ fn log_filter(text: &str) -> Result<(), String> {
             levels.join(", ")
         ));
     }
-    parsed.map(drop).map_err(wrong)
+    tracing_subscriber::EnvFilter::builder()
+        .parse(text)
+        .map(drop)
+        .map_err(wrong)
 }
 
 fn not_empty(text: &str) -> Result<(), String> {

@@ -150,6 +150,12 @@ fn a_value_of_the_wrong_kind_or_range_is_told() {
         "log.level: \"tagline=loud\" is no log filter",
         "",
     );
+    one(
+        "log",
+        "level = \" 𑴈=\"",
+        "log.level: \" 𑴈=\" is no log filter",
+        "ASCII",
+    );
     one("log", "format = \"xml\"", "log.format: \"xml\"", "\"json\"");
     one(
         "tenant_defaults.limits",
