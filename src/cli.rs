@@ -109,6 +109,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn settings(sources: &Sources) -> Result<Settings, Failure> {
     config::load(sources).map_err(|findings| {
-        Failure::Misuse(format!("{findings}\n\nThe settings have mistakes; nothing was started. `tagline check` says them too."))
+        Failure::Misuse(format!(
+            "{findings}\n\nThe settings have mistakes; nothing was started. `tagline check` says them too."
+        ))
     })
 }

@@ -84,22 +84,9 @@ pub struct Delivery {
 impl Delivery {
     /// Starts delivery from `spool` to where the settings say, on the runtime of the caller. An error is a setting that cannot work; a server
     /// that is away is none.
-    pub fn start(
-        settings: &Settings,
-        spool: Spool,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, String> {
+    pub fn start(settings: &Settings, spool: Spool, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, String> {
         let (dir, letters) = (&settings.spool.dir, settings.spool.max_dead_letters);
-        Self::launch(
-            settings.influxdb.as_ref(),
-            dir.clone(),
-            letters,
-            Pace::default(),
-            spool,
-            clock,
-            metrics,
-        )
+        Self::launch(settings.influxdb.as_ref(), dir.clone(), letters, Pace::default(), spool, clock, metrics)
     }
 
     pub(crate) fn launch(
@@ -118,18 +105,9 @@ impl Delivery {
                 settings.in_flight,
             ),
             // One file: a second write would only wait for the first.
-            None => (
-                Destination::Files(LineFiles::new(&dir, clock.clone())),
-                "line protocol files".to_owned(),
-                1,
-            ),
+            None => (Destination::Files(LineFiles::new(&dir, clock.clone())), "line protocol files".to_owned(), 1),
         };
-        let dead_letters = Arc::new(DeadLetters::new(
-            &dir,
-            max_dead_letters,
-            clock.clone(),
-            Arc::clone(&metrics),
-        ));
+        let dead_letters = Arc::new(DeadLetters::new(&dir, max_dead_letters, clock.clone(), Arc::clone(&metrics)));
         let shared = Arc::new(Shared {
             destination,
             server: Gate::new(name, pace),
@@ -141,21 +119,10 @@ impl Delivery {
             flushing: AtomicBool::new(false),
         });
         let (phase, _) = watch::channel(Phase::Running);
-        let opening = Opening {
-            spool: spool.clone(),
-            shared: Arc::clone(&shared),
-            lanes: Lanes::default(),
-            in_flight,
-            phase,
-        };
+        let opening =
+            Opening { spool: spool.clone(), shared: Arc::clone(&shared), lanes: Lanes::default(), in_flight, phase };
         let starter = tokio::spawn(start_lanes(opening.clone()));
-        Ok(Self {
-            spool,
-            dir,
-            shared,
-            opening,
-            starter,
-        })
+        Ok(Self { spool, dir, shared, opening, starter })
     }
 
     /// What others may look at while it runs.
@@ -169,10 +136,7 @@ impl Delivery {
         let (dir, now, spool) = (self.dir.clone(), self.shared.clock.now(), self.spool.clone());
         self.wind_up(budget).await;
         let left = spool.pending().points;
-        let mut stopped = Stopped {
-            flushed: before.saturating_sub(left),
-            ..Stopped::default()
-        };
+        let mut stopped = Stopped { flushed: before.saturating_sub(left), ..Stopped::default() };
         let records = drain(&spool);
         if !records.is_empty() {
             match tokio::task::spawn_blocking(move || spill_all(&dir, now, records)).await {
@@ -199,13 +163,9 @@ impl Delivery {
         let destinations = self.spool.destinations().borrow().clone();
         open_lanes(&destinations, &self.opening);
         self.shared.server.flush();
-        lock(&self.opening.lanes)
-            .values()
-            .for_each(|(sender, _)| sender.gate.flush());
-        let mut tasks: Vec<JoinHandle<()>> = std::mem::take(&mut *lock(&self.opening.lanes))
-            .into_values()
-            .map(|(_, task)| task)
-            .collect();
+        lock(&self.opening.lanes).values().for_each(|(sender, _)| sender.gate.flush());
+        let mut tasks: Vec<JoinHandle<()>> =
+            std::mem::take(&mut *lock(&self.opening.lanes)).into_values().map(|(_, task)| task).collect();
         for task in &mut tasks {
             // A deadline that has passed still lets a lane that is done say so.
             let _ = tokio::time::timeout_at(deadline, task).await;
@@ -229,10 +189,7 @@ pub struct View {
 impl View {
     /// Every lane and its state, by bucket.
     pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
-        lock(&self.lanes)
-            .iter()
-            .map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state()))
-            .collect()
+        lock(&self.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
     }
 
     /// The last dead letters of a tenant, oldest first, without their lines.
@@ -268,12 +225,8 @@ fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
     for bucket in destinations {
         lanes.entry(Arc::clone(bucket)).or_insert_with(|| {
             let sender = Arc::new(Sender::new(Arc::clone(bucket), Arc::clone(&opening.shared)));
-            let lane = lane::run(
-                Arc::clone(&sender),
-                opening.spool.clone(),
-                opening.in_flight,
-                opening.phase.subscribe(),
-            );
+            let lane =
+                lane::run(Arc::clone(&sender), opening.spool.clone(), opening.in_flight, opening.phase.subscribe());
             (sender, tokio::spawn(lane))
         });
     }
@@ -300,9 +253,7 @@ fn spill_all(dir: &std::path::Path, now: i64, records: Vec<Record>) -> Result<(P
     let points = records.iter().map(|record| u64::from(record.points())).sum();
     match spill::write(dir, now, &records) {
         Ok(path) => {
-            records
-                .into_iter()
-                .for_each(|record| record.settle(Outcome::Spilled));
+            records.into_iter().for_each(|record| record.settle(Outcome::Spilled));
             tracing::warn!(
                 points,
                 "what InfluxDB did not take is in {}; send it with `tagline replay`",

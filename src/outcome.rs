@@ -107,19 +107,19 @@ impl Reason {
 pub enum Loss {
     /// Neither InfluxDB nor the spill file took it while the gateway stopped.
     Shutdown,
-    /// The dead letters' bound was reached, and the oldest were dropped.
-    DeadLettersFull,
+    /// The destination refused it for good, and its dead letter could not be written.
+    DeadLetterUnwritten,
 }
 
 impl Loss {
     /// Every loss, in the order of the counters.
-    pub const ALL: [Self; 2] = [Self::Shutdown, Self::DeadLettersFull];
+    pub const ALL: [Self; 2] = [Self::Shutdown, Self::DeadLetterUnwritten];
 
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shutdown => "shutdown",
-            Self::DeadLettersFull => "dead_letters_full",
+            Self::DeadLetterUnwritten => "dead_letter_unwritten",
         }
     }
 }

@@ -34,12 +34,7 @@ impl Tenant {
             },
             id,
         };
-        Self {
-            profile: Arc::new(profile),
-            proof: Proof::Proxy,
-            host: host.map(str::to_owned),
-            rights: Rights::All,
-        }
+        Self { profile: Arc::new(profile), proof: Proof::Proxy, host: host.map(str::to_owned), rights: Rights::All }
     }
 
     /// The same, with a write key that is bound to these measurements.

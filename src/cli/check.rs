@@ -50,7 +50,9 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
     let server = &settings.server;
     writeln!(out, "  listeners  {} public, {} admin", server.listen, server.admin_listen)?;
     match &settings.influxdb {
-        Some(influxdb) => writeln!(out, "  InfluxDB   {}, org {:?}, bucket {:?}", influxdb.url, influxdb.org, influxdb.bucket)?,
+        Some(influxdb) => {
+            writeln!(out, "  InfluxDB   {}, org {:?}, bucket {:?}", influxdb.url, influxdb.org, influxdb.bucket)?
+        }
         None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
     }
     writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;

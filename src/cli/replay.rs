@@ -50,16 +50,7 @@ pub struct ReplayArgs {
 /// Runs the command.
 pub async fn run(args: ReplayArgs, settings: &Settings, clock: Clock) -> Result<(), Failure> {
     let influx = settings.influxdb.as_ref();
-    replay(
-        args,
-        influx,
-        &settings.spool.dir,
-        settings.spool.max_dead_letters,
-        clock,
-        Pace::default(),
-        PATIENCE,
-    )
-    .await
+    replay(args, influx, &settings.spool.dir, settings.spool.max_dead_letters, clock, Pace::default(), PATIENCE).await
 }
 
 async fn replay(
@@ -83,31 +74,17 @@ async fn replay(
     }
     let influx = influxdb.ok_or_else(|| {
         Failure::Misuse(
-            "replay needs an InfluxDB: set influxdb.url, org and token (INFLUXDB_URL, INFLUXDB_ORG, INFLUXDB_TOKEN)".to_owned(),
+            "replay needs an InfluxDB: set influxdb.url, org and token (INFLUXDB_URL, INFLUXDB_ORG, INFLUXDB_TOKEN)"
+                .to_owned(),
         )
     })?;
     let mut troubles = 0;
     for file in &files {
-        troubles += u32::from(
-            !one(
-                file,
-                args.rate,
-                influx,
-                dir,
-                max_dead_letters,
-                &clock,
-                pace,
-                patience,
-            )
-            .await?,
-        );
+        troubles += u32::from(!one(file, args.rate, influx, dir, max_dead_letters, &clock, pace, patience).await?);
     }
     match troubles {
         0 => Ok(()),
-        n => Err(Failure::Failed(format!(
-            "{n} of {} files were not sent wholly: see above",
-            files.len()
-        ))),
+        n => Err(Failure::Failed(format!("{n} of {} files were not sent wholly: see above", files.len()))),
     }
 }
 
@@ -148,25 +125,11 @@ async fn one(
     let total = source.points();
     let metrics = Arc::new(Metrics::new().map_err(|e| Failure::Failed(e.to_string()))?);
     let spool = Spool::in_memory(SPOOL.max(source.largest() * 2), clock.clone());
-    let delivery = Delivery::launch(
-        Some(influx),
-        dir.to_owned(),
-        max_dead_letters,
-        pace,
-        spool.clone(),
-        clock.clone(),
-        metrics,
-    )
-    .map_err(Failure::Misuse)?;
-    let mut sending = Sending {
-        spool,
-        delivery,
-        bar: bar(total),
-        accounts: Vec::new(),
-        patience,
-        ended: 0,
-        since: Instant::now(),
-    };
+    let delivery =
+        Delivery::launch(Some(influx), dir.to_owned(), max_dead_letters, pace, spool.clone(), clock.clone(), metrics)
+            .map_err(Failure::Misuse)?;
+    let mut sending =
+        Sending { spool, delivery, bar: bar(total), accounts: Vec::new(), patience, ended: 0, since: Instant::now() };
     let sent = sending.all(source, rate).await;
     sending.bar.finish_and_clear();
     let totals: Vec<_> = sending.accounts.iter().map(|account| account.totals()).collect();
@@ -245,21 +208,13 @@ impl Sending {
     /// Shows what ended, and gives up where waiting will not help.
     fn look(&mut self) -> Result<(), String> {
         let pending = self.spool.pending().points;
-        let accepted: u64 = self
-            .accounts
-            .iter()
-            .map(|account| account.totals().accepted)
-            .sum();
+        let accepted: u64 = self.accounts.iter().map(|account| account.totals().accepted).sum();
         let ended = accepted.saturating_sub(pending);
         self.bar.set_position(ended);
-        let paused = self
-            .delivery
-            .lanes()
-            .into_iter()
-            .find_map(|(_, state)| match state {
-                LaneState::Paused(why) => Some(why),
-                _ => None,
-            });
+        let paused = self.delivery.view().lanes().into_iter().find_map(|(_, state)| match state {
+            LaneState::Paused(why) => Some(why),
+            _ => None,
+        });
         if let Some(why) = paused {
             return Err(why);
         }

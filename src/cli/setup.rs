@@ -50,11 +50,8 @@ pub struct SetupArgs {
 }
 
 fn retention(text: &str) -> Result<Duration, String> {
-    let period = if text == "0" {
-        Ok(Duration::ZERO)
-    } else {
-        humantime::parse_duration(text).map_err(|e| e.to_string())
-    }?;
+    let period =
+        if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text).map_err(|e| e.to_string()) }?;
     match period.as_secs() {
         0 if period.is_zero() => Ok(period),
         ..3_600 => Err("InfluxDB keeps points for at least 1h; 0 is for ever".to_owned()),
@@ -82,29 +79,17 @@ pub async fn run(args: SetupArgs) -> Result<(), Failure> {
         println!("export INFLUXDB_TOKEN={}", quoted(&made.write));
         println!("export INFLUXDB_READ_TOKEN={}", quoted(&made.read));
     }
-    eprintln!(
-        "Ready: INFLUXDB_TOKEN may only write to {:?}, INFLUXDB_READ_TOKEN may only read from it.",
-        args.bucket
-    );
+    eprintln!("Ready: INFLUXDB_TOKEN may only write to {:?}, INFLUXDB_READ_TOKEN may only read from it.", args.bucket);
     Ok(())
 }
 
 async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
     let at = |what: &str, why: String| Failure::Failed(format!("{what} at {}: {why}", args.url));
     let fresh = connect(args, "")?;
-    let allowed = fresh
-        .is_onboarding_allowed()
-        .await
-        .map_err(|e| at("asking whether InfluxDB is set up", brief(e)))?;
-    let token = if allowed {
-        onboard(args, &fresh).await?
-    } else {
-        admin_token(args)?
-    };
+    let allowed = fresh.is_onboarding_allowed().await.map_err(|e| at("asking whether InfluxDB is set up", brief(e)))?;
+    let token = if allowed { onboard(args, &fresh).await? } else { admin_token(args)? };
     let api = connect(args, &token)?;
-    let org = organization(&api, &args.org)
-        .await
-        .map_err(|e| at("looking for the organisation", brief(e)))?;
+    let org = organization(&api, &args.org).await.map_err(|e| at("looking for the organisation", brief(e)))?;
     let Some(org) = org else {
         return Err(at(
             "looking for the organisation",
@@ -114,9 +99,7 @@ async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
             ),
         ));
     };
-    let found = bucket(&api, &org, &args.bucket)
-        .await
-        .map_err(|e| at("looking for the bucket", brief(e)))?;
+    let found = bucket(&api, &org, &args.bucket).await.map_err(|e| at("looking for the bucket", brief(e)))?;
     let bucket_id = match found {
         Some((id, kept)) => {
             if kept != args.retention {
@@ -133,20 +116,10 @@ async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
             create_bucket(&api, org.clone(), &args.bucket, args.retention)
                 .await
                 .map_err(|e| at("creating the bucket", brief(e)))?;
-            let made = bucket(&api, &org, &args.bucket)
-                .await
-                .map_err(|e| at("looking for the bucket", brief(e)))?;
-            let (id, _) = made.ok_or_else(|| {
-                at(
-                    "creating the bucket",
-                    "it cannot be seen with this token".to_owned(),
-                )
-            })?;
-            eprintln!(
-                "Created the bucket {:?}, which keeps points for {}.",
-                args.bucket,
-                period(args.retention)
-            );
+            let made = bucket(&api, &org, &args.bucket).await.map_err(|e| at("looking for the bucket", brief(e)))?;
+            let (id, _) =
+                made.ok_or_else(|| at("creating the bucket", "it cannot be seen with this token".to_owned()))?;
+            eprintln!("Created the bucket {:?}, which keeps points for {}.", args.bucket, period(args.retention));
             id
         }
     };
@@ -156,13 +129,8 @@ async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
 }
 
 fn connect(args: &SetupArgs, token: &str) -> Result<Client, Failure> {
-    let connection = Connection {
-        url: &args.url,
-        org: &args.org,
-        token,
-        timeout: Duration::from_secs(30),
-        gzip: false,
-    };
+    let connection =
+        Connection { url: &args.url, org: &args.org, token, timeout: Duration::from_secs(30), gzip: false };
     client(&connection).map_err(Failure::Misuse)
 }
 
@@ -180,24 +148,12 @@ async fn onboard(args: &SetupArgs, fresh: &Client) -> Result<String, Failure> {
     let made_up = args.password.is_none();
     let password = args.password.clone().unwrap_or_else(password);
     let seconds = i32::try_from(args.retention.as_secs()).unwrap_or(i32::MAX);
-    let answer = fresh
-        .onboarding(
-            &args.username,
-            &args.org,
-            &args.bucket,
-            Some(password.clone()),
-            None,
-            Some(seconds),
-        )
-        .await;
+    let answer =
+        fresh.onboarding(&args.username, &args.org, &args.bucket, Some(password.clone()), None, Some(seconds)).await;
     let answer = answer.map_err(|e| Failure::Failed(format!("setting up {}: {}", args.url, brief(e))))?;
     let token = answer.auth.and_then(|auth| auth.token);
-    let token =
-        token.ok_or_else(|| Failure::Failed(format!("setting up {}: the answer held no token", args.url)))?;
-    eprintln!(
-        "Set up {}: user {:?}, organisation {:?}, bucket {:?}.",
-        args.url, args.username, args.org, args.bucket
-    );
+    let token = token.ok_or_else(|| Failure::Failed(format!("setting up {}: the answer held no token", args.url)))?;
+    eprintln!("Set up {}: user {:?}, organisation {:?}, bucket {:?}.", args.url, args.username, args.org, args.bucket);
     if made_up {
         eprintln!("Password of {:?}, shown this once: {password}", args.username);
     }
@@ -226,22 +182,14 @@ async fn token_for(
     let verb = if action == Action::Write { "write" } else { "read" };
     let description = format!("tagline {verb} {}", args.bucket);
     let at = |why: String| Failure::Failed(format!("the token {description:?} at {}: {why}", args.url));
-    let resource = Resource {
-        id: Some(bucket_id.to_owned()),
-        org_id: Some(org.to_owned()),
-        ..Resource::new(Type::Buckets)
-    };
+    let resource =
+        Resource { id: Some(bucket_id.to_owned()), org_id: Some(org.to_owned()), ..Resource::new(Type::Buckets) };
     let permission = Permission::new(action, resource);
-    let request = ListAuthorizationsRequest {
-        org_id: Some(org.to_owned()),
-        ..ListAuthorizationsRequest::default()
-    };
+    let request = ListAuthorizationsRequest { org_id: Some(org.to_owned()), ..ListAuthorizationsRequest::default() };
     let known = api.list_authorizations(request).await.map_err(|e| at(brief(e)))?;
     let known = known.authorizations.into_iter().find(|known| {
         let same = |p: &Permission| {
-            p.action == action
-                && p.resource.r#type == Type::Buckets
-                && p.resource.id.as_deref() == Some(bucket_id)
+            p.action == action && p.resource.r#type == Type::Buckets && p.resource.id.as_deref() == Some(bucket_id)
         };
         known.description.as_deref() == Some(&description) && known.permissions.iter().all(same)
     });
@@ -256,21 +204,13 @@ async fn token_for(
         permissions: vec![permission],
         ..CreateAuthorizationRequest::default()
     };
-    let made = api
-        .create_authorization(request)
-        .await
-        .map_err(|e| at(brief(e)))?;
+    let made = api.create_authorization(request).await.map_err(|e| at(brief(e)))?;
     eprintln!("Made the token {description:?}.");
-    made.token
-        .ok_or_else(|| at("the answer held no token".to_owned()))
+    made.token.ok_or_else(|| at("the answer held no token".to_owned()))
 }
 
 fn period(retention: Duration) -> String {
-    if retention.is_zero() {
-        "ever".to_owned()
-    } else {
-        humantime::format_duration(retention).to_string()
-    }
+    if retention.is_zero() { "ever".to_owned() } else { humantime::format_duration(retention).to_string() }
 }
 
 /// For a POSIX shell.

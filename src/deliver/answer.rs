@@ -38,37 +38,22 @@ impl Answer {
             Err(RequestError::Http { status, text }) => Self::of_status(status.as_u16(), &text),
             Err(RequestError::ReqwestProcessing { source }) => {
                 let suspicious = source.is_timeout() && !source.is_connect();
-                Self::Later {
-                    why: failure(source),
-                    suspicious,
-                }
+                Self::Later { why: failure(source), suspicious }
             }
             // Neither a body of ours nor an empty 204 is (de)serialised: it would be the crate's own trouble, and passing.
-            Err(error) => Self::Later {
-                why: error.to_string(),
-                suspicious: true,
-            },
+            Err(error) => Self::Later { why: error.to_string(), suspicious: true },
         }
     }
 
     fn of_status(status: u16, text: &str) -> Self {
         match status {
-            400 | 422 => Self::Refused {
-                status,
-                message: message(text),
-            },
+            400 | 422 => Self::Refused { status, message: message(text) },
             413 => Self::TooLarge,
             401 | 403 => Self::Denied(status),
             404 => Self::NotFound,
             // The crate keeps only status and text of an answer: a `Retry-After` does not reach us, the back-off stands in for it.
-            429 => Self::Later {
-                why: "InfluxDB answered 429 (too many requests)".to_owned(),
-                suspicious: false,
-            },
-            500.. => Self::Later {
-                why: format!("InfluxDB answered {status}"),
-                suspicious: true,
-            },
+            429 => Self::Later { why: "InfluxDB answered 429 (too many requests)".to_owned(), suspicious: false },
+            500.. => Self::Later { why: format!("InfluxDB answered {status}"), suspicious: true },
             _ => Self::Odd(status),
         }
     }
@@ -77,10 +62,7 @@ impl Answer {
 /// InfluxDB's error is a JSON object; a proxy's may be anything.
 fn message(text: &str) -> String {
     let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    let message = parsed
-        .as_ref()
-        .and_then(|value| value.get("message"))
-        .and_then(serde_json::Value::as_str);
+    let message = parsed.as_ref().and_then(|value| value.get("message")).and_then(serde_json::Value::as_str);
     message.unwrap_or(text).to_owned()
 }
 
@@ -114,29 +96,19 @@ pub(crate) fn named<'l>(message: &str, lines: impl Iterator<Item = &'l [u8]>) ->
             whys.insert(&chunk.as_bytes()[..at], chunk[at + END.len()..].trim_end());
         }
     }
-    lines
-        .map(|line| whys.get(line.trim_ascii_start()).map(|why| (*why).to_owned()))
-        .collect()
+    lines.map(|line| whys.get(line.trim_ascii_start()).map(|why| (*why).to_owned())).collect()
 }
 
 /// How many points a 422 says were dropped (`… dropped=3 …`). The last one counts: what stands before may echo a tag.
 pub(crate) fn dropped(message: &str) -> Option<u64> {
     let (_, count) = message.rsplit_once("dropped=")?;
-    count
-        .trim()
-        .split(|c: char| !c.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    count.trim().split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// The reason without the tenant's data, for the admin listener.
 pub(crate) fn brief(status: u16, why: &str) -> String {
     let why = match why.split_once("unable to parse '") {
-        Some((_, rest)) => format!(
-            "unable to parse: {}",
-            rest.rsplit_once("': ").map_or("", |(_, why)| why)
-        ),
+        Some((_, rest)) => format!("unable to parse: {}", rest.rsplit_once("': ").map_or("", |(_, why)| why)),
         // A retention's refusal shows the series key of a point, tags and all.
         None => why.split(" - oldest point").next().unwrap_or_default().to_owned(),
     };

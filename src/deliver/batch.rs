@@ -64,17 +64,9 @@ impl Batch {
         }
         let lines: Vec<Bytes> = self.records.iter().map(|record| record.lines().clone()).collect();
         let size = self.bytes + lines.len();
-        let built = tokio::task::spawn_blocking(move || {
-            if gzip {
-                compressed(&lines, size)
-            } else {
-                plain(&lines, size)
-            }
-        });
-        let body = built
-            .await
-            .map_err(|e| e.to_string())?
-            .map_err(|e| e.to_string())?;
+        let built =
+            tokio::task::spawn_blocking(move || if gzip { compressed(&lines, size) } else { plain(&lines, size) });
+        let body = built.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         self.body = Some(body.clone());
         Ok(body)
     }
@@ -83,20 +75,13 @@ impl Batch {
     pub(crate) fn by_account(self) -> Vec<Self> {
         let mut parts: BTreeMap<usize, Self> = BTreeMap::new();
         for record in self.into_records() {
-            parts
-                .entry(Arc::as_ptr(record.account()) as usize)
-                .or_default()
-                .push(record);
+            parts.entry(Arc::as_ptr(record.account()) as usize).or_default().push(record);
         }
         parts.into_values().collect()
     }
 
     pub(crate) fn accounts(&self) -> usize {
-        let mut accounts: Vec<_> = self
-            .records
-            .iter()
-            .map(|record| Arc::as_ptr(record.account()))
-            .collect();
+        let mut accounts: Vec<_> = self.records.iter().map(|record| Arc::as_ptr(record.account())).collect();
         accounts.sort_unstable();
         accounts.dedup();
         accounts.len()
@@ -135,16 +120,11 @@ impl Batch {
         let (mut yes, mut no) = (Self::default(), Self::default());
         let mut marks = picked.iter().copied();
         for record in self.into_records() {
-            let marks: Vec<bool> = encode::lines(record.lines())
-                .map(|_| marks.next().unwrap_or(false))
-                .collect();
+            let marks: Vec<bool> = encode::lines(record.lines()).map(|_| marks.next().unwrap_or(false)).collect();
             let mut rest = record;
             let mut from = 0;
             while from < marks.len() {
-                let run = marks[from..]
-                    .iter()
-                    .take_while(|mark| **mark == marks[from])
-                    .count();
+                let run = marks[from..].iter().take_while(|mark| **mark == marks[from]).count();
                 let side = if marks[from] { &mut yes } else { &mut no };
                 from += run;
                 match split_after(rest, u32::try_from(run).unwrap_or(u32::MAX)) {
@@ -197,19 +177,13 @@ fn plain(lines: &[Bytes], size: usize) -> io::Result<Bytes> {
 
 fn compressed(lines: &[Bytes], size: usize) -> io::Result<Bytes> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(size / 6), Compression::fast());
-    lines
-        .iter()
-        .try_for_each(|lines| write_lines(&mut encoder, lines))?;
+    lines.iter().try_for_each(|lines| write_lines(&mut encoder, lines))?;
     Ok(encoder.finish()?.into())
 }
 
 fn write_lines(out: &mut impl io::Write, lines: &[u8]) -> io::Result<()> {
     out.write_all(lines)?;
-    if lines.last() == Some(&b'\n') {
-        Ok(())
-    } else {
-        out.write_all(b"\n")
-    }
+    if lines.last() == Some(&b'\n') { Ok(()) } else { out.write_all(b"\n") }
 }
 
 /// Cuts batches out of a stream of records. One open batch for everybody, and one for each account that lately sent bad lines.
@@ -223,11 +197,7 @@ pub(crate) struct Cutter {
 
 impl Cutter {
     pub(crate) fn new(linger: Duration) -> Self {
-        Self {
-            linger,
-            open: BTreeMap::new(),
-            cut: VecDeque::new(),
-        }
+        Self { linger, open: BTreeMap::new(), cut: VecDeque::new() }
     }
 
     /// Adds a record; `aside` when its account gets batches of its own.
@@ -235,10 +205,7 @@ impl Cutter {
         let key = aside.then(|| Arc::as_ptr(record.account()) as usize);
         let mut rest = Some(record);
         while let Some(record) = rest.take() {
-            let (_, batch) = self
-                .open
-                .entry(key)
-                .or_insert_with(|| (Instant::now(), Batch::default()));
+            let (_, batch) = self.open.entry(key).or_insert_with(|| (Instant::now(), Batch::default()));
             let fits = batch.points + u64::from(record.points()) <= MAX_POINTS
                 && batch.bytes + record.lines().len() <= MAX_BYTES;
             if fits {

@@ -74,13 +74,7 @@ pub(crate) struct DeadLetters {
 
 impl DeadLetters {
     pub(crate) fn new(spool_dir: &Path, limit: u64, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        Self {
-            dir: spool_dir.join("dead-letters"),
-            limit,
-            clock,
-            metrics,
-            state: Mutex::default(),
-        }
+        Self { dir: spool_dir.join("dead-letters"), limit, clock, metrics, state: Mutex::default() }
     }
 
     /// Writes letters of one tenant, all or none, and flushes them to the disk.
@@ -105,17 +99,9 @@ impl DeadLetters {
         state.bytes += text.len() as u64;
         let recent = state.recent.entry(tenant.to_owned()).or_default();
         for refusal in refusals {
-            let measurement = refusal
-                .line
-                .split(|b| matches!(b, b',' | b' '))
-                .next()
-                .unwrap_or_default();
+            let measurement = refusal.line.split(|b| matches!(b, b',' | b' ')).next().unwrap_or_default();
             let measurement = String::from_utf8_lossy(measurement).chars().take(64).collect();
-            recent.push_back(DeadLetter {
-                at,
-                reason: refusal.brief.clone(),
-                measurement,
-            });
+            recent.push_back(DeadLetter { at, reason: refusal.brief.clone(), measurement });
         }
         let excess = recent.len().saturating_sub(REMEMBERED);
         recent.drain(..excess);
@@ -124,11 +110,7 @@ impl DeadLetters {
 
     /// The last letters of a tenant, oldest first.
     pub(crate) fn recent(&self, tenant: &str) -> Vec<DeadLetter> {
-        self.lock()
-            .recent
-            .get(tenant)
-            .map(|recent| recent.iter().cloned().collect())
-            .unwrap_or_default()
+        self.lock().recent.get(tenant).map(|recent| recent.iter().cloned().collect()).unwrap_or_default()
     }
 
     fn append(&self, tenant: &str, text: &[u8]) -> io::Result<()> {
@@ -136,13 +118,8 @@ impl DeadLetters {
         let open = self.dir.join(format!("{name}.jsonl"));
         let length = fs::metadata(&open).map_or(0, |m| m.len());
         if length > 0 && length + text.len() as u64 > MAX_FILE.min(self.limit / 8) {
-            let last = self
-                .files()?
-                .iter()
-                .filter(|f| f.tenant == name && f.n < u64::MAX)
-                .map(|f| f.n)
-                .max()
-                .unwrap_or(0);
+            let last =
+                self.files()?.iter().filter(|f| f.tenant == name && f.n < u64::MAX).map(|f| f.n).max().unwrap_or(0);
             fs::rename(&open, self.dir.join(format!("{name}.{:08}.jsonl", last + 1)))?;
         }
         // Opened for each write: who replays the file may rename it under us, and the next letter starts a new one.
@@ -168,13 +145,8 @@ impl DeadLetters {
         state.counted = true;
         while state.bytes + needed > self.limit {
             let mut held: BTreeMap<&str, u64> = BTreeMap::new();
-            files
-                .iter()
-                .for_each(|file| *held.entry(&file.tenant).or_default() += file.bytes);
-            let Some(most) = held
-                .into_iter()
-                .max_by_key(|(_, bytes)| *bytes)
-                .map(|(tenant, _)| tenant.to_owned())
+            files.iter().for_each(|file| *held.entry(&file.tenant).or_default() += file.bytes);
+            let Some(most) = held.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(tenant, _)| tenant.to_owned())
             else {
                 break;
             };
@@ -213,12 +185,7 @@ impl DeadLetters {
             let Ok(metadata) = entry.metadata() else {
                 continue;
             };
-            files.push(LetterFile {
-                tenant: tenant.to_owned(),
-                n,
-                bytes: metadata.len(),
-                path: entry.path(),
-            });
+            files.push(LetterFile { tenant: tenant.to_owned(), n, bytes: metadata.len(), path: entry.path() });
         }
         files.sort_by(|a, b| (&a.tenant, a.n).cmp(&(&b.tenant, b.n)));
         Ok(files)

@@ -38,12 +38,7 @@ pub(crate) struct LineFiles {
 
 impl LineFiles {
     pub(crate) fn new(spool_dir: &Path, clock: Clock) -> Self {
-        Self {
-            dir: spool_dir.join("lines"),
-            clock,
-            max_file: MAX_FILE,
-            open: Arc::default(),
-        }
+        Self { dir: spool_dir.join("lines"), clock, max_file: MAX_FILE, open: Arc::default() }
     }
 
     #[cfg(test)]
@@ -61,15 +56,9 @@ impl LineFiles {
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        let why = format!(
-            "cannot write to {}: {failed}; free space or mend the folder's rights",
-            self.dir.display()
-        );
+        let why = format!("cannot write to {}: {failed}; free space or mend the folder's rights", self.dir.display());
         tracing::error!("{why}");
-        Answer::Later {
-            why,
-            suspicious: false,
-        }
+        Answer::Later { why, suspicious: false }
     }
 
     fn append(&self, bucket: &str, body: &[u8]) -> io::Result<()> {
@@ -114,12 +103,7 @@ impl LineFiles {
                         path.display(),
                         bytes >> 20
                     );
-                    return Ok(Open {
-                        file,
-                        path,
-                        length: 0,
-                        day: now.div_euclid(DAY),
-                    });
+                    return Ok(Open { file, path, length: 0, day: now.div_euclid(DAY) });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),

@@ -84,13 +84,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(name: String, pace: Pace) -> Self {
-        Self {
-            name,
-            pace,
-            state: Mutex::default(),
-            changed: Notify::new(),
-            delivered: AtomicU64::new(0),
-        }
+        Self { name, pace, state: Mutex::default(), changed: Notify::new(), delivered: AtomicU64::new(0) }
     }
 
     /// Waits until a write may go.
@@ -105,24 +99,15 @@ impl Gate {
                 let flushing = state.flushing;
                 match &mut state.shut {
                     None => {
-                        return Pass {
-                            gate: self,
-                            probe: false,
-                        };
+                        return Pass { gate: self, probe: false };
                     }
                     Some(_) if flushing => {
-                        return Pass {
-                            gate: self,
-                            probe: false,
-                        };
+                        return Pass { gate: self, probe: false };
                     }
                     Some(shut) if shut.probing => None,
                     Some(shut) if shut.until <= Instant::now() => {
                         shut.probing = true;
-                        return Pass {
-                            gate: self,
-                            probe: true,
-                        };
+                        return Pass { gate: self, probe: true };
                     }
                     Some(shut) => Some(shut.until),
                 }
@@ -169,30 +154,15 @@ impl Gate {
         let known = state.shut.as_ref().and_then(|shut| shut.pause.as_deref());
         match &pause {
             Some(why) if known != Some(why.as_str()) => {
-                tracing::error!(
-                    gate = self.name,
-                    "delivery paused: {why}; what is accepted stays in the spool"
-                );
+                tracing::error!(gate = self.name, "delivery paused: {why}; what is accepted stays in the spool");
             }
             None if state.shut.is_none() => {
-                tracing::warn!(
-                    gate = self.name,
-                    "delivery backs off; what is accepted stays in the spool"
-                );
+                tracing::warn!(gate = self.name, "delivery backs off; what is accepted stays in the spool");
             }
             _ => {}
         }
-        let wait = if pause.is_some() {
-            self.pace.pause(attempt)
-        } else {
-            self.pace.backoff(attempt)
-        };
-        state.shut = Some(Shut {
-            until: Instant::now() + wait,
-            attempt,
-            probing: false,
-            pause,
-        });
+        let wait = if pause.is_some() { self.pace.pause(attempt) } else { self.pace.backoff(attempt) };
+        state.shut = Some(Shut { until: Instant::now() + wait, attempt, probing: false, pause });
         drop(state);
         self.changed.notify_waiters();
     }

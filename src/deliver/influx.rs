@@ -32,31 +32,18 @@ pub(crate) struct Connection<'c> {
 
 /// Makes a client. The crate panics on a bad URL and fails late on a bad token: both are looked at here first.
 pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
-    let Connection {
-        url,
-        org,
-        token,
-        timeout,
-        gzip,
-    } = connection;
+    let Connection { url, org, token, timeout, gzip } = connection;
     let parsed = reqwest::Url::parse(url)
         .map_err(|e| format!("influxdb.url {url:?}: {e}; it should look like http://influxdb:8086"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        return Err(format!(
-            "influxdb.url {url:?}: it should begin with http:// or https:// and name a host"
-        ));
+        return Err(format!("influxdb.url {url:?}: it should begin with http:// or https:// and name a host"));
     }
-    if parsed.path() != "/"
-        || parsed.query().is_some()
-        || !parsed.username().is_empty()
-        || parsed.password().is_some()
+    if parsed.path() != "/" || parsed.query().is_some() || !parsed.username().is_empty() || parsed.password().is_some()
     {
         return Err("influxdb.url: only scheme, host and port; no path, query or credentials (the API's own path follows, and the token stands apart)".to_owned());
     }
     if HeaderValue::from_str(&format!("Token {token}")).is_err() {
-        return Err(format!(
-            "influxdb.token cannot stand in an {AUTHORIZATION} header: is there a line break in it?"
-        ));
+        return Err(format!("influxdb.token cannot stand in an {AUTHORIZATION} header: is there a line break in it?"));
     }
     let mut headers = HeaderMap::new();
     if *gzip {
@@ -70,9 +57,7 @@ pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
         .pool_idle_timeout(Duration::from_secs(60))
         // A redirect would carry the token and a tenant's data to another place.
         .redirect(reqwest::redirect::Policy::none());
-    ClientBuilder::with_builder(builder, *url, *org, *token)
-        .build()
-        .map_err(|e| format!("influxdb.url {url:?}: {e}"))
+    ClientBuilder::with_builder(builder, *url, *org, *token).build().map_err(|e| format!("influxdb.url {url:?}: {e}"))
 }
 
 /// Writes bodies to one InfluxDB.
@@ -90,13 +75,8 @@ pub(crate) struct InfluxWriter {
 impl InfluxWriter {
     pub(crate) fn new(settings: &Influx) -> Result<Self, String> {
         let token = settings.token.expose_secret();
-        let connection = |gzip| Connection {
-            url: &settings.url,
-            org: &settings.org,
-            token,
-            timeout: settings.timeout,
-            gzip,
-        };
+        let connection =
+            |gzip| Connection { url: &settings.url, org: &settings.org, token, timeout: settings.timeout, gzip };
         Ok(Self {
             lines: client(&connection(settings.gzip))?,
             api: client(&connection(false))?,
@@ -124,40 +104,24 @@ impl InfluxWriter {
     pub(crate) async fn create(&self, bucket: &str) -> Result<(), String> {
         let org = organization(&self.api, &self.org).await.map_err(brief)?;
         let Some(org_id) = org else {
-            return Err(format!(
-                "no organisation {:?} can be seen with this token",
-                self.org
-            ));
+            return Err(format!("no organisation {:?} can be seen with this token", self.org));
         };
-        create_bucket(&self.api, org_id, bucket, self.retention)
-            .await
-            .map_err(brief)
+        create_bucket(&self.api, org_id, bucket, self.retention).await.map_err(brief)
     }
 }
 
 /// The id of an organisation, if there is one of that name.
 pub(crate) async fn organization(api: &Client, name: &str) -> Result<Option<String>, RequestError> {
-    let request = ListOrganizationRequest {
-        org: Some(name.to_owned()),
-        ..ListOrganizationRequest::default()
-    };
+    let request = ListOrganizationRequest { org: Some(name.to_owned()), ..ListOrganizationRequest::default() };
     match api.list_organizations(request).await {
-        Ok(found) => Ok(found
-            .orgs
-            .into_iter()
-            .find(|org| org.name == name)
-            .and_then(|org| org.id)),
+        Ok(found) => Ok(found.orgs.into_iter().find(|org| org.name == name).and_then(|org| org.id)),
         Err(RequestError::Http { status, .. }) if status == reqwest::StatusCode::NOT_FOUND => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// A bucket's id and retention (zero: for ever), if there is one of that name.
-pub(crate) async fn bucket(
-    api: &Client,
-    org_id: &str,
-    name: &str,
-) -> Result<Option<(String, Duration)>, RequestError> {
+pub(crate) async fn bucket(api: &Client, org_id: &str, name: &str) -> Result<Option<(String, Duration)>, RequestError> {
     let request = ListBucketsRequest {
         name: Some(name.to_owned()),
         org_id: Some(org_id.to_owned()),
@@ -169,19 +133,10 @@ pub(crate) async fn bucket(
         }
         found => found?,
     };
-    Ok(found
-        .buckets
-        .into_iter()
-        .find(|bucket| bucket.name == name)
-        .and_then(|bucket| {
-            let seconds = bucket
-                .retention_rules
-                .first()
-                .map_or(0, |rule| rule.every_seconds);
-            bucket
-                .id
-                .map(|id| (id, Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
-        }))
+    Ok(found.buckets.into_iter().find(|bucket| bucket.name == name).and_then(|bucket| {
+        let seconds = bucket.retention_rules.first().map_or(0, |rule| rule.every_seconds);
+        bucket.id.map(|id| (id, Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+    }))
 }
 
 /// Makes a bucket with a retention (zero: for ever). That it exists already is no error.
@@ -197,9 +152,7 @@ pub(crate) async fn create_bucket(
         request.retention_rules = vec![RetentionRule::new(Type::Expire, seconds)];
     }
     match api.create_bucket(Some(request)).await {
-        Err(RequestError::Http { status, .. }) if status == reqwest::StatusCode::UNPROCESSABLE_ENTITY => {
-            Ok(())
-        }
+        Err(RequestError::Http { status, .. }) if status == reqwest::StatusCode::UNPROCESSABLE_ENTITY => Ok(()),
         created => created,
     }
 }
@@ -210,17 +163,8 @@ pub(crate) fn brief(error: RequestError) -> String {
         RequestError::Http { status, text } => {
             let message = serde_json::from_str::<serde_json::Value>(&text)
                 .ok()
-                .and_then(|value| {
-                    value
-                        .get("message")
-                        .and_then(serde_json::Value::as_str)
-                        .map(str::to_owned)
-                });
-            format!(
-                "InfluxDB answered {}: {}",
-                status.as_u16(),
-                message.as_deref().unwrap_or("no reason given")
-            )
+                .and_then(|value| value.get("message").and_then(serde_json::Value::as_str).map(str::to_owned));
+            format!("InfluxDB answered {}: {}", status.as_u16(), message.as_deref().unwrap_or("no reason given"))
         }
         RequestError::ReqwestProcessing { source } => super::answer::failure(source),
         other => other.to_string(),

@@ -25,12 +25,7 @@ pub(crate) enum Phase {
 }
 
 /// Runs until the spool is closed and empty, or the phase is `Ending`. What is not delivered then is back in the spool.
-pub(crate) async fn run(
-    sender: Arc<Sender>,
-    spool: Spool,
-    in_flight: usize,
-    mut phase: watch::Receiver<Phase>,
-) {
+pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut phase: watch::Receiver<Phase>) {
     let mut lane = Lane {
         cutter: Cutter::new(sender.shared.pace.linger),
         ready: VecDeque::new(),
@@ -93,11 +88,7 @@ impl Lane {
             self.cutter.cut_due(true);
         }
         while let Some((aside, batch)) = self.cutter.take() {
-            if aside {
-                self.aside.push_back(batch)
-            } else {
-                self.ready.push_back(batch)
-            }
+            if aside { self.aside.push_back(batch) } else { self.ready.push_back(batch) }
         }
     }
 

@@ -19,11 +19,7 @@ impl Sender {
             self.suspect(record.account());
         }
         let named: Vec<Option<String>> = if status == 400 {
-            let lines: Vec<&[u8]> = batch
-                .records()
-                .iter()
-                .flat_map(|record| encode::lines(record.lines()))
-                .collect();
+            let lines: Vec<&[u8]> = batch.records().iter().flat_map(|record| encode::lines(record.lines())).collect();
             answer::named(&message, lines.into_iter())
         } else {
             Vec::new()
@@ -49,27 +45,13 @@ impl Sender {
     }
 
     /// Dead letters: written and settled on a blocking thread, which no abort can stop between the two.
-    pub(super) async fn bury(
-        &self,
-        batch: Batch,
-        status: u16,
-        reason: &str,
-        named: Vec<Option<String>>,
-    ) -> Vec<Batch> {
+    pub(super) async fn bury(&self, batch: Batch, status: u16, reason: &str, named: Vec<Option<String>>) -> Vec<Batch> {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.shared.letter_writers).acquire_owned().await;
-        let (letters, bucket, reason) = (
-            Arc::clone(&self.shared.dead_letters),
-            Arc::clone(&self.bucket),
-            reason.to_owned(),
-        );
+        let (letters, bucket, reason) =
+            (Arc::clone(&self.shared.dead_letters), Arc::clone(&self.bucket), reason.to_owned());
         let points = batch.points();
-        tracing::warn!(
-            bucket = &*self.bucket,
-            points,
-            status,
-            "lines were refused for good: dead letters"
-        );
+        tracing::warn!(bucket = &*self.bucket, points, status, "lines were refused for good: dead letters");
         let buried = tokio::task::spawn_blocking(move || {
             bury(&letters, &bucket, batch, status, &reason, &named);
             drop(permit);
@@ -81,14 +63,7 @@ impl Sender {
     }
 }
 
-fn bury(
-    letters: &DeadLetters,
-    bucket: &str,
-    batch: Batch,
-    status: u16,
-    reason: &str,
-    named: &[Option<String>],
-) {
+fn bury(letters: &DeadLetters, bucket: &str, batch: Batch, status: u16, reason: &str, named: &[Option<String>]) {
     let mut at = 0;
     for record in batch.into_records() {
         let lines = record.lines().clone();
@@ -96,11 +71,7 @@ fn bury(
             .map(|line| {
                 let reason = named.get(at).and_then(Option::as_deref).unwrap_or(reason);
                 at += 1;
-                Refusal {
-                    line,
-                    reason,
-                    brief: answer::brief(status, reason),
-                }
+                Refusal { line, reason, brief: answer::brief(status, reason) }
             })
             .collect();
         let tenant = record.account().name().to_owned();
@@ -113,7 +84,7 @@ fn bury(
                     points = record.points(),
                     "dead letters could not be written, the points are lost: {error}"
                 );
-                record.settle(Outcome::Lost(Loss::DeadLettersFull));
+                record.settle(Outcome::Lost(Loss::DeadLetterUnwritten));
             }
         }
     }

@@ -86,13 +86,7 @@ pub(crate) struct Sender {
 impl Sender {
     pub(crate) fn new(bucket: Arc<str>, shared: Arc<Shared>) -> Self {
         let gate = Gate::new(format!("bucket {bucket}"), shared.pace);
-        Self {
-            bucket,
-            gate,
-            shared,
-            suspects: Mutex::default(),
-            denied_at: AtomicU64::new(u64::MAX),
-        }
+        Self { bucket, gate, shared, suspects: Mutex::default(), denied_at: AtomicU64::new(u64::MAX) }
     }
 
     pub(crate) fn state(&self) -> LaneState {
@@ -116,10 +110,7 @@ impl Sender {
 
     pub(super) fn suspect(&self, account: &Arc<Account>) {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        suspects.insert(
-            Arc::as_ptr(account) as usize,
-            (Arc::clone(account), Instant::now() + ASIDE),
-        );
+        suspects.insert(Arc::as_ptr(account) as usize, (Arc::clone(account), Instant::now() + ASIDE));
     }
 
     /// Writes a batch until all of its points ended, or left in the [`Rest`]. `aside`: it is in nobody's way, and is bisected here.
@@ -129,11 +120,8 @@ impl Sender {
         while let Some(batch) = work.pop() {
             let again = self.attempt(batch, &mut rest).await;
             for part in again {
-                let single = part
-                    .records()
-                    .first()
-                    .filter(|_| part.accounts() == 1)
-                    .map(|record| Arc::clone(record.account()));
+                let single =
+                    part.records().first().filter(|_| part.accounts() == 1).map(|record| Arc::clone(record.account()));
                 match single {
                     Some(account) if !aside && self.is_suspect(&account) => rest.aside.push(part),
                     _ => work.push(part),
@@ -179,21 +167,14 @@ impl Sender {
                 shared.metrics.write(WriteResult::Refused, took);
                 return match batch.halves() {
                     Ok((left, right)) => vec![right, left],
-                    Err(batch) => {
-                        self.bury(batch, 413, "larger than InfluxDB takes", Vec::new())
-                            .await
-                    }
+                    Err(batch) => self.bury(batch, 413, "larger than InfluxDB takes", Vec::new()).await,
                 };
             }
             Answer::Later { why, suspicious } => {
                 drop(bucket);
                 server.later();
                 shared.metrics.write(WriteResult::Retried, took);
-                tracing::debug!(
-                    bucket = &*self.bucket,
-                    points = batch.points(),
-                    "a write will be tried again: {why}"
-                );
+                tracing::debug!(bucket = &*self.bucket, points = batch.points(), "a write will be tried again: {why}");
                 if !flushing {
                     return self.failed(batch, &why, suspicious).await;
                 }
@@ -243,18 +224,9 @@ impl Sender {
     fn done(&self, batch: Batch, took: Duration) {
         let shared = &self.shared;
         shared.metrics.write(WriteResult::Delivered, took);
-        let lag = shared
-            .clock
-            .now()
-            .saturating_sub(batch.oldest().unwrap_or_else(|| shared.clock.now()));
-        shared.metrics.delivered(
-            batch.points(),
-            Duration::from_nanos(u64::try_from(lag).unwrap_or(0)),
-        );
-        batch
-            .into_records()
-            .into_iter()
-            .for_each(|record| record.settle(Outcome::Delivered));
+        let lag = shared.clock.now().saturating_sub(batch.oldest().unwrap_or_else(|| shared.clock.now()));
+        shared.metrics.delivered(batch.points(), Duration::from_nanos(u64::try_from(lag).unwrap_or(0)));
+        batch.into_records().into_iter().for_each(|record| record.settle(Outcome::Delivered));
     }
 
     /// A failure that will pass; unless it is the batch's own, which shows when others pass meanwhile.
@@ -293,20 +265,12 @@ impl Sender {
         let Destination::Influx(influx) = &self.shared.destination else {
             return Err("not found".to_owned());
         };
-        let missing = format!(
-            "InfluxDB answered 404: there is no bucket {:?} in organisation {:?}",
-            self.bucket,
-            influx.org()
-        );
+        let missing =
+            format!("InfluxDB answered 404: there is no bucket {:?} in organisation {:?}", self.bucket, influx.org());
         if !influx.create_bucket {
-            return Err(format!(
-                "{missing}; create it (`tagline setup`), or set influxdb.create_bucket"
-            ));
+            return Err(format!("{missing}; create it (`tagline setup`), or set influxdb.create_bucket"));
         }
-        influx
-            .create(&self.bucket)
-            .await
-            .map_err(|why| format!("{missing}, and it could not be created: {why}"))?;
+        influx.create(&self.bucket).await.map_err(|why| format!("{missing}, and it could not be created: {why}"))?;
         tracing::info!(bucket = &*self.bucket, "created the bucket");
         Ok(())
     }

@@ -94,18 +94,8 @@ fn write_to(file: File, records: &[Record]) -> io::Result<()> {
         entry(&mut out, &header)?;
         out.write_all(record.lines())?;
     }
-    entry(
-        &mut out,
-        &Trailer {
-            end: End {
-                records: records.len() as u64,
-                points,
-            },
-        },
-    )?;
-    out.into_inner()
-        .map_err(io::IntoInnerError::into_error)?
-        .sync_all()
+    entry(&mut out, &Trailer { end: End { records: records.len() as u64, points } })?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 fn entry(out: &mut impl Write, header: &impl Serialize) -> io::Result<()> {
@@ -130,28 +120,21 @@ fn checksum(header: &Header, lines: &[u8]) -> String {
 pub(crate) fn read(path: &Path) -> io::Result<Contents> {
     let mut input = BufReader::with_capacity(1 << 18, File::open(path)?);
     let mut magic = Vec::new();
-    (&mut input)
-        .take(MAX_HEADER as u64)
-        .read_until(b'\n', &mut magic)?;
+    (&mut input).take(MAX_HEADER as u64).read_until(b'\n', &mut magic)?;
     if magic != MAGIC.as_bytes() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "not a spill file of a version this tagline reads (it begins with `tagline-spill 1`)",
         ));
     }
-    let mut contents = Contents {
-        torn: true,
-        ..Contents::default()
-    };
+    let mut contents = Contents { torn: true, ..Contents::default() };
     let mut number = 0;
     let mut chunk = Vec::new();
     skip_mark(&mut input)?;
     loop {
         chunk.clear();
         // Everything up to the next mark is one record. A length that was damaged is never allocated for.
-        (&mut input)
-            .take((MAX_RECORD + MAX_HEADER) as u64)
-            .read_until(MARK, &mut chunk)?;
+        (&mut input).take((MAX_RECORD + MAX_HEADER) as u64).read_until(MARK, &mut chunk)?;
         if chunk.is_empty() {
             return Ok(contents);
         }

@@ -55,16 +55,8 @@ fn rig_with(influx: Option<&Influx>, max_dead_letters: u64) -> Rig {
     let clock = Clock::system();
     let spool = Spool::in_memory(64 << 20, clock.clone());
     let metrics = Arc::new(Metrics::new().unwrap());
-    let delivery = Delivery::launch(
-        influx,
-        dir.path().to_owned(),
-        max_dead_letters,
-        PACE,
-        spool.clone(),
-        clock,
-        metrics,
-    )
-    .unwrap();
+    let delivery =
+        Delivery::launch(influx, dir.path().to_owned(), max_dead_letters, PACE, spool.clone(), clock, metrics).unwrap();
     Rig { spool, delivery, dir }
 }
 
@@ -84,16 +76,12 @@ impl Rig {
     fn letters(&self, tenant: &str) -> Vec<Letter> {
         let path = self.dir.path().join(format!("dead-letters/{tenant}.jsonl"));
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
 fn lines(tenant: &str, range: std::ops::Range<usize>) -> Vec<String> {
-    range
-        .map(|n| format!("m,tenant_id={tenant} v={n}i {n}"))
-        .collect()
+    range.map(|n| format!("m,tenant_id={tenant} v={n}i {n}")).collect()
 }
 
 /// Waits until the account's numbers are as wanted; says them when they never are.
@@ -105,10 +93,7 @@ async fn until(account: &Arc<Account>, wanted: impl Fn(&Totals) -> bool) -> Tota
         if wanted(&totals) {
             return totals;
         }
-        assert!(
-            Instant::now() < deadline,
-            "never came to what was wanted: {totals:?}"
-        );
+        assert!(Instant::now() < deadline, "never came to what was wanted: {totals:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -121,16 +106,10 @@ async fn until_state(delivery: &Delivery, bucket: &str, wanted: impl Fn(&LaneSta
     let deadline = Instant::now() + Duration::from_secs(15);
     loop {
         let lanes = delivery.view().lanes();
-        if let Some((_, state)) = lanes
-            .iter()
-            .find(|(name, state)| &**name == bucket && wanted(state))
-        {
+        if let Some((_, state)) = lanes.iter().find(|(name, state)| &**name == bucket && wanted(state)) {
             return state.clone();
         }
-        assert!(
-            Instant::now() < deadline,
-            "the lane never came to the wanted state: {lanes:?}"
-        );
+        assert!(Instant::now() < deadline, "the lane never came to the wanted state: {lanes:?}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

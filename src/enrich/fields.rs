@@ -33,12 +33,7 @@ pub(super) fn append<'p>(
     Ok(())
 }
 
-fn check_name(
-    request: &Request<'_>,
-    rules: &MeasurementRules,
-    name: &str,
-    catalogued: bool,
-) -> Result<(), Rejected> {
+fn check_name(request: &Request<'_>, rules: &MeasurementRules, name: &str, catalogued: bool) -> Result<(), Rejected> {
     if request.rules.is_reserved(name) || rules.takes_tag(name) {
         let detail = if is_name(name) {
             format!("a metric cannot be named `{name}`: a tag or a field of the server's is")
@@ -69,11 +64,7 @@ fn value<'p>(name: &str, number: Number, rule: Option<FieldRule>) -> Result<Fiel
             let whole = match number {
                 Number::Int(whole) => whole,
                 Number::Float(float) => whole(float).ok_or_else(|| Rejected {
-                    reason: if float.is_finite() {
-                        Reason::OutOfRange
-                    } else {
-                        Reason::NotANumber
-                    },
+                    reason: if float.is_finite() { Reason::OutOfRange } else { Reason::NotANumber },
                     detail: format!("`{name}` does not fit a 64-bit integer"),
                 })?,
             };

@@ -78,9 +78,7 @@ pub(super) struct Memory {
 
 impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Memory")
-            .field("pending", &self.pending())
-            .finish()
+        f.debug_struct("Memory").field("pending", &self.pending()).finish()
     }
 }
 
@@ -96,22 +94,11 @@ impl Memory {
             accounts: HashMap::new(),
             drain: Drain::new(monotonic()),
         };
-        Self {
-            limit,
-            clock,
-            state: Mutex::new(state),
-            destinations: watch::Sender::new(Vec::new()),
-        }
+        Self { limit, clock, state: Mutex::new(state), destinations: watch::Sender::new(Vec::new()) }
     }
 
     pub(super) fn append(&self, submission: Submission) -> Result<(), Refused> {
-        let Submission {
-            account,
-            share,
-            destination,
-            points,
-            lines,
-        } = submission;
+        let Submission { account, share, destination, points, lines } = submission;
         let mut state = self.lock();
         if state.closed {
             return Err(Refused::Closed);
@@ -128,29 +115,13 @@ impl Memory {
         state.points += u64::from(points);
         state.bytes += cost;
         *state.accounts.entry(address(&account)).or_default() += cost;
-        state.live.insert(
-            sequence,
-            Live {
-                accepted,
-                points,
-                cost,
-            },
-        );
+        state.live.insert(sequence, Live { accepted, points, cost });
         // At the commit and under the lock: no snapshot shows a point that waits and was not accepted.
         account.accepted(u64::from(points));
-        let origin = Arc::new(Origin {
-            sequence,
-            accepted,
-            account,
-            destination: Arc::clone(&destination),
-        });
+        let origin = Arc::new(Origin { sequence, accepted, account, destination: Arc::clone(&destination) });
         let queue = state.queues.entry(Arc::clone(&destination)).or_default();
         queue.bytes += cost;
-        queue.waiting.push_back(Waiting {
-            origin,
-            lines,
-            points,
-        });
+        queue.waiting.push_back(Waiting { origin, lines, points });
         queue.arrived.notify_one();
         if !std::mem::replace(&mut queue.announced, true) {
             self.destinations.send_modify(|all| all.push(destination));
@@ -161,12 +132,7 @@ impl Memory {
     pub(super) fn pending(&self) -> Pending {
         let state = self.lock();
         let oldest = state.live.first_key_value().map(|(_, live)| live.accepted);
-        Pending {
-            points: state.points,
-            bytes: state.bytes,
-            limit: self.limit,
-            oldest,
-        }
+        Pending { points: state.points, bytes: state.bytes, limit: self.limit, oldest }
     }
 
     pub(super) fn close(&self) {
@@ -213,11 +179,7 @@ impl Memory {
             debug_assert!(false, "record {} was settled twice", origin.sequence);
             return;
         };
-        debug_assert!(
-            live.points >= *points,
-            "points of record {} were settled twice",
-            origin.sequence
-        );
+        debug_assert!(live.points >= *points, "points of record {} were settled twice", origin.sequence);
         live.points = live.points.saturating_sub(*points);
         if live.points == 0 {
             let cost = live.cost;
@@ -228,10 +190,7 @@ impl Memory {
 
     pub(super) fn give_back(&self, waiting: Waiting) {
         let mut state = self.lock();
-        let queue = state
-            .queues
-            .entry(Arc::clone(&waiting.origin.destination))
-            .or_default();
+        let queue = state.queues.entry(Arc::clone(&waiting.origin.destination)).or_default();
         queue.waiting.push_front(waiting);
         queue.arrived.notify_one();
     }
@@ -251,11 +210,7 @@ impl State {
         destination: &Arc<str>,
         cost: u64,
     ) -> Result<(), Refused> {
-        let full = |excess: u64| {
-            Err(Refused::Full {
-                retry_after: self.drain.time_for(excess, monotonic()),
-            })
-        };
+        let full = |excess: u64| Err(Refused::Full { retry_after: self.drain.time_for(excess, monotonic()) });
         if self.bytes + cost > limit {
             return full(self.bytes + cost - limit);
         }
@@ -313,11 +268,7 @@ pub(super) struct Drain {
 
 impl Drain {
     pub(super) fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            freed: 0,
-            rate: 0.0,
-        }
+        Self { since: now, freed: 0, rate: 0.0 }
     }
 
     pub(super) fn freed(&mut self, bytes: u64, now: Instant) {
@@ -333,8 +284,7 @@ impl Drain {
     /// When `bytes` will probably be free: 1 to 60 s. A drain that stands still lowers the rate by the time that has passed.
     pub(super) fn time_for(&self, bytes: u64, now: Instant) -> Duration {
         let took = now.saturating_duration_since(self.since).as_secs_f64();
-        let rate = (self.rate * DRAIN_WINDOW.as_secs_f64() + self.freed as f64)
-            / (DRAIN_WINDOW.as_secs_f64() + took);
+        let rate = (self.rate * DRAIN_WINDOW.as_secs_f64() + self.freed as f64) / (DRAIN_WINDOW.as_secs_f64() + took);
         let seconds = if rate > 0.0 { bytes as f64 / rate } else { 60.0 };
         Duration::from_secs_f64(seconds.clamp(1.0, 60.0).ceil())
     }

@@ -19,16 +19,11 @@ pub struct Record {
 
 impl Record {
     pub(super) fn new(spool: Arc<Memory>, waiting: Waiting) -> Self {
-        Self {
-            spool,
-            waiting: Some(waiting),
-        }
+        Self { spool, waiting: Some(waiting) }
     }
 
     fn get(&self) -> &Waiting {
-        self.waiting
-            .as_ref()
-            .expect("only methods that consume the record take it out")
+        self.waiting.as_ref().expect("only methods that consume the record take it out")
     }
 
     /// The submission's number, from 1, in the order of acceptance; both halves of a divided record keep it.
@@ -101,10 +96,7 @@ impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the lines: they are a tenant's data.
         f.debug_struct("Record")
-            .field(
-                "waiting",
-                &self.waiting.as_ref().map(|w| (w.origin.sequence, w.points)),
-            )
+            .field("waiting", &self.waiting.as_ref().map(|w| (w.origin.sequence, w.points)))
             .finish()
     }
 }

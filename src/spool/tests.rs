@@ -8,13 +8,7 @@ fn spool(limit: u64) -> Spool {
 
 fn submission(account: &Arc<Account>, destination: &str, bytes: usize) -> Submission {
     let lines = Bytes::from(vec![b'x'; bytes]);
-    Submission {
-        account: Arc::clone(account),
-        share: 1.0,
-        destination: destination.into(),
-        points: 2,
-        lines,
-    }
+    Submission { account: Arc::clone(account), share: 1.0, destination: destination.into(), points: 2, lines }
 }
 
 fn is_full(result: Result<(), Refused>) -> bool {
@@ -27,26 +21,12 @@ async fn a_record_holds_its_bytes_until_all_of_its_points_ended() {
     spool.append(submission(&acme, "b", 100)).await.unwrap();
     assert_eq!((acme.totals().accepted, acme.totals().pending), (2, 2));
     let bytes = 100 + RECORD_OVERHEAD;
-    assert_eq!(
-        spool.pending(),
-        Pending {
-            points: 2,
-            bytes,
-            limit: 1_000,
-            oldest: Some(1_000)
-        }
-    );
+    assert_eq!(spool.pending(), Pending { points: 2, bytes, limit: 1_000, oldest: Some(1_000) });
     let (head, tail) = spool.next(&"b".into()).await.unwrap().split_at(50, 1).unwrap();
     head.settle(Outcome::Delivered);
     assert_eq!((spool.pending().points, spool.pending().bytes), (1, bytes));
     tail.settle(Outcome::DeadLettered);
-    assert_eq!(
-        spool.pending(),
-        Pending {
-            limit: 1_000,
-            ..Pending::default()
-        }
-    );
+    assert_eq!(spool.pending(), Pending { limit: 1_000, ..Pending::default() });
     assert_eq!((acme.totals().delivered, acme.totals().dead_lettered), (1, 1));
 }
 
@@ -63,10 +43,7 @@ async fn a_record_that_is_dropped_unsettled_is_back_at_the_head_of_its_queue() {
     drop(tail);
     assert_eq!((acme.totals().pending, spool.pending().points), (5, 5));
     let again = spool.next(&bucket).await.unwrap();
-    assert_eq!(
-        (again.sequence(), again.points(), again.lines().len()),
-        (1, 1, 60)
-    );
+    assert_eq!((again.sequence(), again.points(), again.lines().len()), (1, 1, 60));
 }
 
 #[tokio::test]
@@ -81,27 +58,14 @@ async fn a_full_spool_refuses_and_keeps_what_it_has() {
 
 #[tokio::test]
 async fn an_account_fills_no_more_than_its_share() {
-    let (spool, acme, other) = (
-        spool(10_000),
-        Account::detached("acme"),
-        Account::detached("other"),
-    );
-    let share = |account| Submission {
-        share: 0.2,
-        ..submission(account, "b", 1_000)
-    };
+    let (spool, acme, other) = (spool(10_000), Account::detached("acme"), Account::detached("other"));
+    let share = |account| Submission { share: 0.2, ..submission(account, "b", 1_000) };
     spool.append(share(&acme)).await.unwrap();
     assert!(is_full(spool.append(share(&acme)).await));
     spool.append(share(&other)).await.unwrap();
     // However small the share, one submission passes when nothing is held: else it never could.
     let third = Account::detached("third");
-    spool
-        .append(Submission {
-            share: 0.01,
-            ..submission(&third, "b", 1_000)
-        })
-        .await
-        .unwrap();
+    spool.append(Submission { share: 0.01, ..submission(&third, "b", 1_000) }).await.unwrap();
 }
 
 #[tokio::test]
@@ -122,12 +86,7 @@ async fn a_reader_wakes_when_a_record_comes_and_when_the_spool_closes() {
     let (spool, acme) = (spool(10_000), Account::detached("acme"));
     let reader = |bucket: &'static str| {
         let spool = spool.clone();
-        tokio::spawn(async move {
-            spool
-                .next(&bucket.into())
-                .await
-                .map(|record| record.settle(Outcome::Delivered))
-        })
+        tokio::spawn(async move { spool.next(&bucket.into()).await.map(|record| record.settle(Outcome::Delivered)) })
     };
     let (one, two) = (reader("one"), reader("two"));
     tokio::task::yield_now().await;
@@ -139,10 +98,7 @@ async fn a_reader_wakes_when_a_record_comes_and_when_the_spool_closes() {
     assert_eq!(*destinations.borrow_and_update(), ["one".into()]);
     spool.close();
     assert!(two.await.unwrap().is_none());
-    assert_eq!(
-        spool.append(submission(&acme, "one", 10)).await,
-        Err(Refused::Closed)
-    );
+    assert_eq!(spool.append(submission(&acme, "one", 10)).await, Err(Refused::Closed));
 }
 
 #[tokio::test]

@@ -35,14 +35,8 @@ fn read(file: &str) -> String {
 
 fn stages() -> (Stage, Stage) {
     let mut stages = dockerfile::parse(&read("Dockerfile"));
-    let (last, first) = (
-        stages.pop().expect("a final stage"),
-        stages.pop().expect("a build stage"),
-    );
-    assert!(
-        stages.is_empty() && first.name.as_deref() == Some("build"),
-        "a stage `build` and a final one"
-    );
+    let (last, first) = (stages.pop().expect("a final stage"), stages.pop().expect("a build stage"));
+    assert!(stages.is_empty() && first.name.as_deref() == Some("build"), "a stage `build` and a final one");
     (first, last)
 }
 
@@ -50,22 +44,12 @@ fn stages() -> (Stage, Stage) {
 fn the_image_runs_without_root_and_without_a_shell() {
     let (build, image) = stages();
     let toolchain = read("rust-toolchain.toml");
-    let channel = toolchain
-        .lines()
-        .find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'));
+    let channel = toolchain.lines().find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'));
     let channel = channel.expect("rust-toolchain.toml pins a channel");
-    assert_eq!(
-        build.base,
-        format!("rust:{channel}-slim-bookworm"),
-        "the toolchain of rust-toolchain.toml"
-    );
+    assert_eq!(build.base, format!("rust:{channel}-slim-bookworm"), "the toolchain of rust-toolchain.toml");
 
     assert_eq!(image.base, "gcr.io/distroless/cc-debian12:nonroot");
-    assert_eq!(
-        image.all("RUN").count(),
-        0,
-        "nothing runs where there is no shell"
-    );
+    assert_eq!(image.all("RUN").count(), 0, "nothing runs where there is no shell");
     assert_eq!(
         image.the("USER"),
         format!("{NONROOT}:{NONROOT}"),
@@ -75,20 +59,10 @@ fn the_image_runs_without_root_and_without_a_shell() {
 
     let copies = image.copies_from("build");
     let entrypoint = format!("[\"{}\"]", copies[0].destination);
-    assert_eq!(
-        image.the("ENTRYPOINT"),
-        entrypoint,
-        "the list form, of the binary that is copied: no shell is needed"
-    );
-    let state = copies
-        .iter()
-        .find(|copy| copy.destination == image.the("VOLUME"))
-        .expect("the volume is a copied folder");
-    assert_eq!(
-        state.owner,
-        Some(image.the("USER")),
-        "who runs the gateway can write to its volume"
-    );
+    assert_eq!(image.the("ENTRYPOINT"), entrypoint, "the list form, of the binary that is copied: no shell is needed");
+    let state =
+        copies.iter().find(|copy| copy.destination == image.the("VOLUME")).expect("the volume is a copied folder");
+    assert_eq!(state.owner, Some(image.the("USER")), "who runs the gateway can write to its volume");
 }
 
 #[tokio::test]
@@ -99,63 +73,37 @@ async fn what_the_build_stage_makes_starts_in_an_empty_folder() {
 
     let workdir = build.the("WORKDIR");
     let made = |source: &str| {
-        let inside = source
-            .strip_prefix(workdir)
-            .unwrap_or_else(|| panic!("COPY {source}: not from {workdir}"));
+        let inside = source.strip_prefix(workdir).unwrap_or_else(|| panic!("COPY {source}: not from {workdir}"));
         context.join(inside.trim_start_matches('/'))
     };
     let copies = image.copies_from("build");
     let binary = made(copies[0].source);
     for copy in &copies[1..] {
-        assert!(
-            made(copy.source).is_dir(),
-            "COPY {}: the build stage does not make it",
-            copy.source
-        );
+        assert!(made(copy.source).is_dir(), "COPY {}: the build stage does not make it", copy.source);
     }
     for library in needed_libraries(&binary) {
-        assert!(
-            LIBRARIES.contains(&library.as_str()),
-            "distroless cc has no {library}"
-        );
+        assert!(LIBRARIES.contains(&library.as_str()), "distroless cc has no {library}");
     }
 
     let folder = tempfile::tempdir().expect("a temporary folder");
     let copied = folder.path().join("tagline");
     std::fs::copy(&binary, &copied).expect("the binary can be copied");
     // As the image's user, if the tests run as root and may become it; else as who they are.
-    let is_root = folder
-        .path()
-        .metadata()
-        .expect("a folder that was just made")
-        .uid()
-        == 0;
+    let is_root = folder.path().metadata().expect("a folder that was just made").uid() == 0;
     let gateway = if is_root {
         chown(folder.path(), Some(NONROOT), Some(NONROOT)).expect("root may give a folder away");
-        let user = [
-            format!("--reuid={NONROOT}"),
-            format!("--regid={NONROOT}"),
-            "--clear-groups".to_owned(),
-        ];
+        let user = [format!("--reuid={NONROOT}"), format!("--regid={NONROOT}"), "--clear-groups".to_owned()];
         let arguments = user.into_iter().chain([copied.display().to_string()]).collect();
         Gateway::start_program("setpriv".as_ref(), arguments, folder.path()).await
     } else {
         Gateway::start_program(&copied, Vec::new(), folder.path()).await
     };
     for listener in [gateway.address(), gateway.admin_address()] {
-        assert_eq!(
-            http::request(listener, "GET", "/healthz", &[], b"").status,
-            200,
-            "{}",
-            gateway.log()
-        );
+        assert_eq!(http::request(listener, "GET", "/healthz", &[], b"").status, 200, "{}", gateway.log());
     }
     if is_root {
         let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).expect("it runs");
-        let user = status
-            .lines()
-            .find(|line| line.starts_with("Uid:"))
-            .expect("a process has a user");
+        let user = status.lines().find(|line| line.starts_with("Uid:")).expect("a process has a user");
         assert_eq!(user, format!("Uid:\t{NONROOT}\t{NONROOT}\t{NONROOT}\t{NONROOT}"));
     }
 }
@@ -172,10 +120,7 @@ fn run_build_stage(build: &Stage, context: &Path) {
             }
             "RUN" if arguments.starts_with("apt-get ") => {
                 for package in dockerfile::packages(arguments) {
-                    assert!(
-                        is_installed(package),
-                        "the build needs the package {package}: apt-get install {package}"
-                    );
+                    assert!(is_installed(package), "the build needs the package {package}: apt-get install {package}");
                 }
             }
             "RUN" => run(dockerfile::command(arguments), context),
@@ -195,45 +140,24 @@ fn run(command: &str, context: &Path) {
         }
     }
     let ran = shell.output().expect("sh can be started");
-    assert!(
-        ran.status.success(),
-        "RUN {command}\n{}",
-        String::from_utf8_lossy(&ran.stderr)
-    );
+    assert!(ran.status.success(), "RUN {command}\n{}", String::from_utf8_lossy(&ran.stderr));
 }
 
 /// Whether Debian's package is here, or, on another system, a command of that name.
 fn is_installed(package: &str) -> bool {
     let succeeds = |program: &str, arguments: &[&str]| {
-        Command::new(program)
-            .args(arguments)
-            .output()
-            .is_ok_and(|output| output.status.success())
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
     };
     succeeds("dpkg", &["-s", package]) || succeeds("sh", &["-c", &format!("command -v {package}")])
 }
 
 /// The shared libraries that the dynamic linker would load for this binary.
 fn needed_libraries(binary: &Path) -> Vec<String> {
-    let output = Command::new("ldd")
-        .arg(binary)
-        .output()
-        .expect("ldd, which comes with the C library");
-    assert!(
-        output.status.success(),
-        "ldd: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new("ldd").arg(binary).output().expect("ldd, which comes with the C library");
+    assert!(output.status.success(), "ldd: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let first_words = text
-        .lines()
-        .filter_map(|line| line.split_ascii_whitespace().next());
-    let names: Vec<_> = first_words
-        .map(|path| path.rsplit('/').next().unwrap_or(path).to_owned())
-        .collect();
-    assert!(
-        names.iter().any(|name| name == "libc.so.6"),
-        "ldd's answer is not understood: {text}"
-    );
+    let first_words = text.lines().filter_map(|line| line.split_ascii_whitespace().next());
+    let names: Vec<_> = first_words.map(|path| path.rsplit('/').next().unwrap_or(path).to_owned()).collect();
+    assert!(names.iter().any(|name| name == "libc.so.6"), "ldd's answer is not understood: {text}");
     names
 }

@@ -47,7 +47,8 @@ async fn with_nothing_configured_the_printed_curl_works_as_pasted_and_its_line_l
         lines.into_iter().find(|line| line.starts_with("frontend_performance,")).ok_or("no line yet")
     })
     .await;
-    for part in ["tenant_id=demo", "session_id=s-1", "view_name=UserListView", "duration_ms=120i", "element_count=50i"] {
+    for part in ["tenant_id=demo", "session_id=s-1", "view_name=UserListView", "duration_ms=120i", "element_count=50i"]
+    {
         assert!(line.contains(part), "{line}");
     }
     // The other things that a newcomer is told.

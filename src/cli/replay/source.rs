@@ -23,11 +23,7 @@ impl Source {
     }
 
     pub(super) fn largest(&self) -> u64 {
-        self.records
-            .iter()
-            .map(|record| record.lines.len() as u64 + 4096)
-            .max()
-            .unwrap_or(0)
+        self.records.iter().map(|record| record.lines.len() as u64 + 4096).max().unwrap_or(0)
     }
 
     /// Says what is wrong with the file; whether nothing is.
@@ -51,8 +47,7 @@ pub(super) fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
         return match fs::metadata(path) {
             Ok(_) => Ok(vec![path.to_owned()]),
             Err(error)
-                if error.kind() == io::ErrorKind::NotFound
-                    && path.file_name().is_some_and(|name| name == "spill") =>
+                if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some_and(|name| name == "spill") =>
             {
                 Ok(Vec::new())
             }
@@ -86,14 +81,7 @@ pub(super) fn claim(path: &Path) -> io::Result<PathBuf> {
     }
     let mut n = 0;
     let claimed = loop {
-        let claimed = with_suffix(
-            path,
-            &if n == 0 {
-                REPLAYING.to_owned()
-            } else {
-                format!(".{n}.jsonl{REPLAYING}")
-            },
-        );
+        let claimed = with_suffix(path, &if n == 0 { REPLAYING.to_owned() } else { format!(".{n}.jsonl{REPLAYING}") });
         if !claimed.exists() {
             break claimed;
         }
@@ -127,19 +115,11 @@ pub(super) fn read(path: &Path) -> io::Result<Source> {
         return letters(path);
     }
     let contents = read_spill(path)?;
-    Ok(Source {
-        records: contents.records,
-        damaged: contents.damaged,
-        torn: contents.torn,
-    })
+    Ok(Source { records: contents.records, damaged: contents.damaged, torn: contents.torn })
 }
 
 fn letters(path: &Path) -> io::Result<Source> {
-    let mut source = Source {
-        records: Vec::new(),
-        damaged: Vec::new(),
-        torn: false,
-    };
+    let mut source = Source { records: Vec::new(), damaged: Vec::new(), torn: false };
     let mut input = BufReader::new(fs::File::open(path)?);
     let mut text = Vec::new();
     for number in 1.. {
@@ -151,12 +131,7 @@ fn letters(path: &Path) -> io::Result<Source> {
             Ok(letter) => {
                 let mut lines = letter.line.into_bytes();
                 lines.push(b'\n');
-                source.records.push(Spilled {
-                    bucket: letter.bucket,
-                    tenant: letter.tenant,
-                    points: 1,
-                    lines,
-                });
+                source.records.push(Spilled { bucket: letter.bucket, tenant: letter.tenant, points: 1, lines });
             }
             Err(_) if text.last() != Some(&b'\n') => source.torn = true,
             Err(_) => source.damaged.push(number),

@@ -10,11 +10,7 @@ const PACE: Pace = Pace {
 
 fn unreachable_influx() -> Influx {
     // A port that was just free: nobody listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     Influx {
         url: format!("http://127.0.0.1:{port}"),
         org: "o".to_owned(),
@@ -29,27 +25,13 @@ fn unreachable_influx() -> Influx {
 }
 
 async fn run(path: &Path, dry_run: bool, influx: Option<&Influx>) -> Result<(), Failure> {
-    let args = ReplayArgs {
-        path: Some(path.to_owned()),
-        dry_run,
-        rate: None,
-    };
-    replay(
-        args,
-        influx,
-        path.parent().unwrap(),
-        1 << 20,
-        Clock::system(),
-        PACE,
-        Duration::from_millis(300),
-    )
-    .await
+    let args = ReplayArgs { path: Some(path.to_owned()), dry_run, rate: None };
+    replay(args, influx, path.parent().unwrap(), 1 << 20, Clock::system(), PACE, Duration::from_millis(300)).await
 }
 
 fn a_letters_file(dir: &Path) -> PathBuf {
     let file = dir.join("acme.jsonl");
-    let letter =
-        r#"{"time":"2026-01-01T00:00:00Z","tenant":"acme","bucket":"b","reason":"r","line":"m v=1 1"}"#;
+    let letter = r#"{"time":"2026-01-01T00:00:00Z","tenant":"acme","bucket":"b","reason":"r","line":"m v=1 1"}"#;
     std::fs::write(&file, format!("{letter}\nnot json\n{letter}\n{{\"torn")).unwrap();
     file
 }
@@ -73,13 +55,7 @@ async fn a_dry_run_touches_nothing_and_needs_no_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_influxdb_it_is_misuse() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(
-        run(&a_letters_file(dir.path()), false, None)
-            .await
-            .unwrap_err()
-            .code(),
-        2
-    );
+    assert_eq!(run(&a_letters_file(dir.path()), false, None).await.unwrap_err().code(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,10 +63,7 @@ async fn a_server_that_is_away_is_a_failure_and_the_file_can_be_replayed_again()
     let dir = tempfile::tempdir().unwrap();
     let file = a_letters_file(dir.path());
     let failure = run(&file, false, Some(&unreachable_influx())).await.unwrap_err();
-    assert!(
-        failure.code() == 1 && failure.to_string().contains("run replay again"),
-        "{failure}"
-    );
+    assert!(failure.code() == 1 && failure.to_string().contains("run replay again"), "{failure}");
     let kept = dir.path().join("acme.jsonl.replaying");
     assert_eq!(source::read(&kept).unwrap().points(), 2);
     assert_eq!(source::files(dir.path()).unwrap(), vec![kept.clone()]);

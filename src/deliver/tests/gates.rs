@@ -9,23 +9,13 @@ use super::*;
 async fn a_token_that_is_denied_pauses_the_server_and_says_what_to_do_until_it_is_mended() {
     let mended = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&mended);
-    let server = Server::start(move |_| {
-        if seen.load(Ordering::Relaxed) {
-            ok()
-        } else {
-            status(401)
-        }
-    })
-    .await;
+    let server = Server::start(move |_| if seen.load(Ordering::Relaxed) { ok() } else { status(401) }).await;
     let rig = rig(&server);
     let acme = Account::detached("acme");
     rig.send(&acme, "one", &lines("acme", 0..10)).await;
     rig.send(&acme, "two", &lines("acme", 0..10)).await;
     for bucket in ["one", "two"] {
-        let state = until_state(&rig.delivery, bucket, |state| {
-            matches!(state, LaneState::Paused(_))
-        })
-        .await;
+        let state = until_state(&rig.delivery, bucket, |state| matches!(state, LaneState::Paused(_))).await;
         assert!(
             matches!(&state, LaneState::Paused(why) if why.contains("401") && why.contains("influxdb.token")),
             "{state:?}"
@@ -44,21 +34,17 @@ async fn a_token_that_is_denied_pauses_the_server_and_says_what_to_do_until_it_i
 async fn a_missing_bucket_pauses_only_itself() {
     let made = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&made);
-    let server = Server::start(move |request| {
-        if request.bucket == "missing" && !seen.load(Ordering::Relaxed) {
-            status(404)
-        } else {
-            ok()
-        }
-    })
-    .await;
+    let server =
+        Server::start(
+            move |request| {
+                if request.bucket == "missing" && !seen.load(Ordering::Relaxed) { status(404) } else { ok() }
+            },
+        )
+        .await;
     let rig = rig(&server);
     let (acme, other) = (Account::detached("acme"), Account::detached("other"));
     rig.send(&acme, "missing", &lines("acme", 0..10)).await;
-    let state = until_state(&rig.delivery, "missing", |state| {
-        matches!(state, LaneState::Paused(_))
-    })
-    .await;
+    let state = until_state(&rig.delivery, "missing", |state| matches!(state, LaneState::Paused(_))).await;
     assert!(
         matches!(&state, LaneState::Paused(why) if why.contains("\"missing\"") && why.contains("create_bucket")),
         "{state:?}"
@@ -75,14 +61,7 @@ async fn a_missing_bucket_pauses_only_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_that_is_forbidden_does_not_hold_those_that_are_not() {
-    let server = Server::start(|request| {
-        if request.bucket == "closed" {
-            status(403)
-        } else {
-            ok()
-        }
-    })
-    .await;
+    let server = Server::start(|request| if request.bucket == "closed" { status(403) } else { ok() }).await;
     let rig = rig(&server);
     let (acme, other) = (Account::detached("acme"), Account::detached("other"));
     rig.send(&acme, "closed", &lines("acme", 0..1)).await;
@@ -92,23 +71,18 @@ async fn a_bucket_that_is_forbidden_does_not_hold_those_that_are_not() {
     }
     assert_eq!(settled(&other).await.delivered, 200);
     until_state(&rig.delivery, "main", |state| *state == LaneState::Flowing).await;
-    until_state(&rig.delivery, "closed", |state| {
-        matches!(state, LaneState::Paused(_))
-    })
-    .await;
+    until_state(&rig.delivery, "closed", |state| matches!(state, LaneState::Paused(_))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_overloaded_server_gets_one_probe_at_a_time_and_then_everything() {
     let well = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&well);
-    let server = Server::start(
-        move |request| match (seen.load(Ordering::Relaxed), request.number % 2) {
-            (true, _) => ok(),
-            (false, 0) => status(503),
-            (false, _) => status(429),
-        },
-    )
+    let server = Server::start(move |request| match (seen.load(Ordering::Relaxed), request.number % 2) {
+        (true, _) => ok(),
+        (false, 0) => status(503),
+        (false, _) => status(429),
+    })
     .await;
     let rig = rig(&server);
     let acme = Account::detached("acme");
@@ -150,14 +124,9 @@ async fn a_server_that_is_away_gets_everything_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_alone_gets_a_500_is_divided_and_only_its_poison_is_buried() {
-    let server = Server::start(|request| {
-        if request.lines.iter().any(|line| line.contains("bad")) {
-            status(500)
-        } else {
-            ok()
-        }
-    })
-    .await;
+    let server =
+        Server::start(|request| if request.lines.iter().any(|line| line.contains("bad")) { status(500) } else { ok() })
+            .await;
     let rig = rig(&server);
     let (acme, other) = (Account::detached("acme"), Account::detached("other"));
     let mut all = lines("acme", 0..16);
@@ -192,11 +161,7 @@ async fn a_slow_write_does_not_stop_the_others() {
     let started = Instant::now();
     rig.send(&quick, "main", &lines("quick", 0..10)).await;
     settled(&quick).await;
-    assert!(
-        started.elapsed() < Duration::from_millis(250),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
     assert_eq!(slow.totals().pending, 1);
     assert_eq!(settled(&slow).await.delivered, 1);
     assert_eq!(server.most_in_flight(), 2);
@@ -207,25 +172,13 @@ async fn an_answer_that_no_influxdb_gives_pauses_and_names_the_status() {
     for odd in [200, 301, 405] {
         let answers = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&answers);
-        let server = Server::start(move |_| {
-            if seen.fetch_add(1, Ordering::Relaxed) == 0 {
-                status(odd)
-            } else {
-                ok()
-            }
-        })
-        .await;
+        let server =
+            Server::start(move |_| if seen.fetch_add(1, Ordering::Relaxed) == 0 { status(odd) } else { ok() }).await;
         let rig = rig(&server);
         let acme = Account::detached("acme");
         rig.send(&acme, "main", &lines("acme", 0..3)).await;
-        let state = until_state(&rig.delivery, "main", |state| {
-            matches!(state, LaneState::Paused(_))
-        })
-        .await;
-        assert!(
-            matches!(&state, LaneState::Paused(why) if why.contains(&odd.to_string())),
-            "{state:?}"
-        );
+        let state = until_state(&rig.delivery, "main", |state| matches!(state, LaneState::Paused(_))).await;
+        assert!(matches!(&state, LaneState::Paused(why) if why.contains(&odd.to_string())), "{state:?}");
         assert_eq!(settled(&acme).await.delivered, 3);
     }
 }

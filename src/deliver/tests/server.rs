@@ -67,11 +67,7 @@ impl Server {
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(
-                    stream,
-                    Arc::clone(&kept),
-                    Arc::clone(&script) as Arc<Script>,
-                ));
+                connections.spawn(serve(stream, Arc::clone(&kept), Arc::clone(&script) as Arc<Script>));
             }
         });
         Self { port, seen, task }
@@ -100,14 +96,7 @@ impl Server {
 
     /// What was answered with 204, sorted; twice delivered stands here twice.
     pub(super) fn stored(&self, bucket: &str) -> Vec<String> {
-        let mut lines = self
-            .seen
-            .lock()
-            .unwrap()
-            .stored
-            .get(bucket)
-            .cloned()
-            .unwrap_or_default();
+        let mut lines = self.seen.lock().unwrap().stored.get(bucket).cloned().unwrap_or_default();
         lines.sort();
         lines
     }
@@ -123,46 +112,22 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Seen>>, script: Arc<Script>) {
             }
         }
         let head = head.to_ascii_lowercase();
-        assert!(
-            head.starts_with("post /api/v2/write?") && head.contains("precision=ns"),
-            "{head}"
-        );
+        assert!(head.starts_with("post /api/v2/write?") && head.contains("precision=ns"), "{head}");
         assert!(head.contains("authorization: token a-token"), "{head}");
-        let length = head
-            .split("content-length: ")
-            .nth(1)
-            .unwrap()
-            .split('\r')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let length = head.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap().parse().unwrap();
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.unwrap();
         let mut text = String::new();
         if head.contains("content-encoding: gzip") {
-            flate2::read::GzDecoder::new(&body[..])
-                .read_to_string(&mut text)
-                .unwrap();
+            flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
         } else {
             text = String::from_utf8(body).unwrap();
         }
-        let bucket = head
-            .split("bucket=")
-            .nth(1)
-            .unwrap()
-            .split(['&', ' '])
-            .next()
-            .unwrap()
-            .to_owned();
+        let bucket = head.split("bucket=").nth(1).unwrap().split(['&', ' ']).next().unwrap().to_owned();
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let reply = {
             let mut seen = seen.lock().unwrap();
-            let request = Request {
-                bucket: bucket.clone(),
-                lines: lines.clone(),
-                number: seen.writes,
-            };
+            let request = Request { bucket: bucket.clone(), lines: lines.clone(), number: seen.writes };
             seen.writes += 1;
             seen.sizes.push(lines.len());
             seen.in_flight += 1;
@@ -186,10 +151,7 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Seen>>, script: Arc<Script>) {
         let body = serde_json::json!({ "code": "invalid", "message": message }).to_string();
         let answer = match status {
             204 => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-            status => format!(
-                "HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            ),
+            status => format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len()),
         };
         if stream.get_mut().write_all(answer.as_bytes()).await.is_err() {
             return;

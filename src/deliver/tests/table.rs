@@ -45,12 +45,8 @@ async fn a_400_is_bisected_to_the_bad_lines_and_every_good_line_stays() {
     let totals = settled(&acme).await;
     assert_eq!((totals.delivered, totals.dead_lettered), (296, 4));
     assert_eq!(settled(&good).await.delivered, 100);
-    let mut wanted: Vec<String> = mixed
-        .iter()
-        .filter(|line| !is_bad(line))
-        .cloned()
-        .chain(lines("good", 0..100))
-        .collect();
+    let mut wanted: Vec<String> =
+        mixed.iter().filter(|line| !is_bad(line)).cloned().chain(lines("good", 0..100)).collect();
     wanted.sort();
     assert_eq!(server.stored("main"), wanted);
     let letters = rig.letters("acme");
@@ -58,26 +54,14 @@ async fn a_400_is_bisected_to_the_bad_lines_and_every_good_line_stays() {
     buried.sort_unstable();
     assert_eq!(
         buried,
-        [
-            "m,tenant_id=acme bad0",
-            "m,tenant_id=acme bad150",
-            "m,tenant_id=acme bad299",
-            "m,tenant_id=acme bad7"
-        ]
+        ["m,tenant_id=acme bad0", "m,tenant_id=acme bad150", "m,tenant_id=acme bad299", "m,tenant_id=acme bad7"]
     );
     assert!(
-        letters
-            .iter()
-            .all(|l| l.bucket == "main" && l.tenant == "acme" && l.reason == "something in there is wrong")
+        letters.iter().all(|l| l.bucket == "main" && l.tenant == "acme" && l.reason == "something in there is wrong")
     );
     let recent = rig.delivery.view().dead_letters("acme");
     assert_eq!(recent.len(), 4);
-    assert!(
-        recent
-            .iter()
-            .all(|letter| letter.measurement == "m" && letter.reason.starts_with("400: ")),
-        "{recent:?}"
-    );
+    assert!(recent.iter().all(|letter| letter.measurement == "m" && letter.reason.starts_with("400: ")), "{recent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,11 +73,7 @@ async fn lines_that_a_400_names_need_no_bisection() {
             .filter(|line| is_bad(line))
             .map(|line| format!("unable to parse '{line}': missing fields"))
             .collect();
-        if whys.is_empty() {
-            ok()
-        } else {
-            Reply::Status(400, whys.join("\n"))
-        }
+        if whys.is_empty() { ok() } else { Reply::Status(400, whys.join("\n")) }
     })
     .await;
     let rig = rig(&server);
@@ -106,32 +86,21 @@ async fn lines_that_a_400_names_need_no_bisection() {
     let totals = settled(&acme).await;
     assert_eq!((totals.delivered, totals.dead_lettered), (666, 334));
     assert!(server.writes() <= 4, "{} writes", server.writes());
-    assert!(
-        rig.letters("acme")
-            .iter()
-            .all(|letter| letter.reason == "missing fields" && is_bad(&letter.line))
-    );
+    assert!(rig.letters("acme").iter().all(|letter| letter.reason == "missing fields" && is_bad(&letter.line)));
     let recent = rig.delivery.view().dead_letters("acme");
     assert_eq!(recent.len(), 20);
-    assert!(
-        recent.iter().all(|letter| letter.reason == "400: missing fields"),
-        "{recent:?}"
-    );
+    assert!(recent.iter().all(|letter| letter.reason == "400: missing fields"), "{recent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_422_that_dropped_all_is_buried_whole_and_one_that_dropped_some_is_bisected() {
-    let server = Server::start(
-        |request| match request.lines.iter().filter(|line| is_bad(line)).count() {
-            0 => ok(),
-            bad => Reply::Status(
-                422,
-                format!(
-                    "failure writing points to database: partial write: field type conflict dropped={bad}"
-                ),
-            ),
-        },
-    )
+    let server = Server::start(|request| match request.lines.iter().filter(|line| is_bad(line)).count() {
+        0 => ok(),
+        bad => Reply::Status(
+            422,
+            format!("failure writing points to database: partial write: field type conflict dropped={bad}"),
+        ),
+    })
     .await;
     let rig = rig(&server);
     let (acme, other) = (Account::detached("acme"), Account::detached("other"));
@@ -150,11 +119,7 @@ async fn a_422_that_dropped_all_is_buried_whole_and_one_that_dropped_some_is_bis
 async fn a_413_is_halved_until_it_fits_and_a_single_line_is_a_dead_letter() {
     let server = Server::start(|request| {
         let huge = request.lines.iter().any(|line| is_bad(line));
-        if request.lines.len() > 10 || huge {
-            status(413)
-        } else {
-            ok()
-        }
+        if request.lines.len() > 10 || huge { status(413) } else { ok() }
     })
     .await;
     let rig = rig(&server);
@@ -179,8 +144,7 @@ async fn a_tenant_that_sends_bad_lines_gets_batches_of_its_own() {
     let rig = rig(&server);
     let (acme, good) = (Account::detached("acme"), Account::detached("good"));
     for n in 0..10 {
-        rig.send(&acme, "main", &[format!("m,tenant_id=acme bad={n}")])
-            .await;
+        rig.send(&acme, "main", &[format!("m,tenant_id=acme bad={n}")]).await;
         rig.send(&good, "main", &lines("good", n..n + 1)).await;
         settled(&acme).await;
         settled(&good).await;

@@ -8,28 +8,16 @@ use std::path::{Path, PathBuf};
 /// has changed and no more; the top folders that the build itself makes (`made_there`) stay.
 pub fn copy(repository: &Path, context: &Path, made_there: &[&str]) {
     let ignored = fs::read_to_string(repository.join(".dockerignore")).expect(".dockerignore");
-    let rules: Vec<&str> = ignored
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
+    let rules: Vec<&str> =
+        ignored.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     for rule in &rules {
         let name = rule.strip_prefix("*.").unwrap_or(rule);
-        assert!(
-            !name.contains(['*', '?', '!', '[']),
-            ".dockerignore: this test does not know rules like {rule}"
-        );
+        assert!(!name.contains(['*', '?', '!', '[']), ".dockerignore: this test does not know rules like {rule}");
     }
     let mut wanted = BTreeSet::new();
-    list(
-        repository,
-        Path::new(""),
-        &|path| !is_ignored(path, &rules),
-        &mut wanted,
-    );
+    list(repository, Path::new(""), &|path| !is_ignored(path, &rules), &mut wanted);
     for path in &wanted {
-        let content =
-            fs::read(repository.join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let content = fs::read(repository.join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let target = context.join(path);
         if fs::read(&target).is_ok_and(|present| present == content) {
             continue;
@@ -38,12 +26,7 @@ pub fn copy(repository: &Path, context: &Path, made_there: &[&str]) {
         fs::write(&target, content).unwrap_or_else(|error| panic!("{}: {error}", target.display()));
     }
     let mut present = BTreeSet::new();
-    list(
-        context,
-        Path::new(""),
-        &|path| !made_there.iter().any(|made| path == Path::new(made)),
-        &mut present,
-    );
+    list(context, Path::new(""), &|path| !made_there.iter().any(|made| path == Path::new(made)), &mut present);
     for path in present.difference(&wanted) {
         fs::remove_file(context.join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
@@ -52,9 +35,7 @@ pub fn copy(repository: &Path, context: &Path, made_there: &[&str]) {
 /// Whether a rule names this path from the root (or, for `*.EXT`, a file in the root).
 fn is_ignored(path: &Path, rules: &[&str]) -> bool {
     rules.iter().any(|rule| match rule.strip_prefix("*.") {
-        Some(extension) => {
-            path.components().count() == 1 && path.extension().is_some_and(|found| found == extension)
-        }
+        Some(extension) => path.components().count() == 1 && path.extension().is_some_and(|found| found == extension),
         None => path == Path::new(rule.trim_end_matches('/')),
     })
 }

@@ -30,22 +30,14 @@ pub struct Copy<'a> {
 impl Stage {
     /// What follows a keyword, for each time that it stands in the stage.
     pub fn all<'a>(&'a self, keyword: &'a str) -> impl Iterator<Item = &'a str> {
-        let found = self
-            .instructions
-            .iter()
-            .filter(move |instruction| instruction.keyword == keyword);
+        let found = self.instructions.iter().filter(move |instruction| instruction.keyword == keyword);
         found.map(|instruction| instruction.arguments.as_str())
     }
 
     /// What follows a keyword that stands in the stage once.
     pub fn the<'a>(&'a self, keyword: &'a str) -> &'a str {
         let all: Vec<_> = self.all(keyword).collect();
-        assert_eq!(
-            all.len(),
-            1,
-            "{keyword} stands once in the stage from {}: {all:?}",
-            self.base
-        );
+        assert_eq!(all.len(), 1, "{keyword} stands once in the stage from {}: {all:?}", self.base);
         all[0]
     }
 
@@ -53,22 +45,12 @@ impl Stage {
     pub fn copies_from<'a>(&'a self, stage: &str) -> Vec<Copy<'a>> {
         let from = format!("--from={stage}");
         let copies = self.all("COPY").map(|arguments| {
-            let (options, paths): (Vec<_>, Vec<_>) = arguments
-                .split_ascii_whitespace()
-                .partition(|word| word.starts_with("--"));
-            assert!(
-                options.contains(&from.as_str()),
-                "COPY {arguments} is not from {stage}"
-            );
-            let [source, destination] = paths[..] else {
-                panic!("COPY {arguments}: one source, one destination")
-            };
+            let (options, paths): (Vec<_>, Vec<_>) =
+                arguments.split_ascii_whitespace().partition(|word| word.starts_with("--"));
+            assert!(options.contains(&from.as_str()), "COPY {arguments} is not from {stage}");
+            let [source, destination] = paths[..] else { panic!("COPY {arguments}: one source, one destination") };
             let owner = options.iter().find_map(|option| option.strip_prefix("--chown="));
-            Copy {
-                source,
-                destination,
-                owner,
-            }
+            Copy { source, destination, owner }
         });
         copies.collect()
     }
@@ -78,11 +60,7 @@ impl Stage {
 pub fn parse(text: &str) -> Vec<Stage> {
     let mut stages: Vec<Stage> = Vec::new();
     let mut joined = String::new();
-    for line in text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if let Some(part) = line.strip_suffix('\\') {
             joined.push_str(part);
             continue;
@@ -94,17 +72,9 @@ pub fn parse(text: &str) -> Vec<Stage> {
         if keyword == "FROM" {
             let words: Vec<_> = arguments.split_ascii_whitespace().collect();
             let name = (words.len() == 3 && words[1].eq_ignore_ascii_case("as")).then(|| words[2].to_owned());
-            stages.push(Stage {
-                base: words[0].to_owned(),
-                name,
-                instructions: Vec::new(),
-            });
+            stages.push(Stage { base: words[0].to_owned(), name, instructions: Vec::new() });
         } else {
-            stages
-                .last_mut()
-                .expect("FROM comes first")
-                .instructions
-                .push(Instruction { keyword, arguments });
+            stages.last_mut().expect("FROM comes first").instructions.push(Instruction { keyword, arguments });
         }
     }
     stages
@@ -115,10 +85,7 @@ pub fn command(run: &str) -> &str {
     let mut rest = run;
     while rest.starts_with("--") {
         let (option, after) = rest.split_once(' ').expect("a command follows the options");
-        assert!(
-            option.starts_with("--mount=type=cache,"),
-            "RUN {option}: unknown to this test"
-        );
+        assert!(option.starts_with("--mount=type=cache,"), "RUN {option}: unknown to this test");
         rest = after.trim_start();
     }
     rest
@@ -126,12 +93,6 @@ pub fn command(run: &str) -> &str {
 
 /// The packages that a `RUN` installs with apt-get.
 pub fn packages(run: &str) -> Vec<&str> {
-    let installs = run
-        .split("&&")
-        .map(str::trim)
-        .filter_map(|part| part.strip_prefix("apt-get install "));
-    installs
-        .flat_map(str::split_ascii_whitespace)
-        .filter(|word| !word.starts_with('-'))
-        .collect()
+    let installs = run.split("&&").map(str::trim).filter_map(|part| part.strip_prefix("apt-get install "));
+    installs.flat_map(str::split_ascii_whitespace).filter(|word| !word.starts_with('-')).collect()
 }

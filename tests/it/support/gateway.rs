@@ -28,10 +28,8 @@ pub const ACME_KEY: &str = "acme-key-0123456789abcdef";
 pub const GLOBEX_KEY: &str = "globex-key-0123456789abcdef";
 
 /// Listeners on ports that the kernel picks.
-const FREE_PORTS: [(&str, &str); 2] = [
-    ("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"),
-    ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
-];
+const FREE_PORTS: [(&str, &str); 2] =
+    [("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"), ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0")];
 
 /// A configuration that writes to `bucket`, on ports that the kernel picks, for the tenants `acme` and `globex`.
 ///
@@ -54,6 +52,7 @@ token_file = "{token_file}"
 retention = "0s"
 
 [spool]
+dir = "data"
 durability = "memory"
 
 [tenants.acme.keys.web]
@@ -117,18 +116,8 @@ impl Gateway {
         let folder = TempDir::with_prefix("tagline-gateway-").expect("a temporary folder");
         let file = folder.path().join("tagline.toml");
         std::fs::write(&file, config).expect("the configuration can be written");
-        let arguments = vec![
-            "serve".to_owned(),
-            "--config".to_owned(),
-            file.display().to_string(),
-        ];
-        Self::launch(
-            env!("CARGO_BIN_EXE_tagline").into(),
-            arguments,
-            environment,
-            Folder::Own(folder),
-        )
-        .await
+        let arguments = vec!["serve".to_owned(), "--config".to_owned(), file.display().to_string()];
+        Self::launch(env!("CARGO_BIN_EXE_tagline").into(), arguments, environment, Folder::Own(folder)).await
     }
 
     /// Starts it with no configuration at all, but on ports that the kernel picks: the dev profile. It runs in `folder`, where
@@ -141,59 +130,30 @@ impl Gateway {
     pub async fn start_dev_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let environment = [&FREE_PORTS, environment].concat();
         let folder = Folder::Kept(folder.to_owned());
-        Self::launch(
-            env!("CARGO_BIN_EXE_tagline").into(),
-            Vec::new(),
-            &environment,
-            folder,
-        )
-        .await
+        Self::launch(env!("CARGO_BIN_EXE_tagline").into(), Vec::new(), &environment, folder).await
     }
 
     /// Like [`Gateway::start_dev`], by another program than the binary that cargo built for the tests, such as one that becomes
     /// another user first.
     pub async fn start_program(program: &Path, arguments: Vec<String>, folder: &Path) -> Self {
-        Self::launch(
-            program.to_owned(),
-            arguments,
-            &FREE_PORTS,
-            Folder::Kept(folder.to_owned()),
-        )
-        .await
+        Self::launch(program.to_owned(), arguments, &FREE_PORTS, Folder::Kept(folder.to_owned())).await
     }
 
-    async fn launch(
-        program: PathBuf,
-        arguments: Vec<String>,
-        environment: &[(&str, &str)],
-        folder: Folder,
-    ) -> Self {
+    async fn launch(program: PathBuf, arguments: Vec<String>, environment: &[(&str, &str)], folder: Folder) -> Self {
         let mut command = Launch {
             program,
             arguments,
-            environment: environment
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             output: TempDir::with_prefix("tagline-output-").expect("a temporary folder"),
             starts: 0,
         };
         let (process, [public, admin]) = command.run(&folder).await;
-        Self {
-            process,
-            folder,
-            command,
-            public,
-            admin,
-        }
+        Self { process, folder, command, public, admin }
     }
 
     /// Starts it again after [`Gateway::wait_exit`]: same folder, same configuration, other ports.
     pub async fn start_again(&mut self) {
-        assert!(
-            self.process.exit_status().is_some(),
-            "start_again is called on a gateway that has ended"
-        );
+        assert!(self.process.exit_status().is_some(), "start_again is called on a gateway that has ended");
         let (process, [public, admin]) = self.command.run(&self.folder).await;
         self.process = process;
         (self.public, self.admin) = (public, admin);
@@ -251,10 +211,7 @@ impl Gateway {
 
     /// The log's lines that are JSON.
     pub fn log_lines(&self) -> Vec<Value> {
-        self.log()
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// What it printed since it was last started (stdout).
@@ -308,18 +265,14 @@ impl Launch {
         loop {
             let log = self.log();
             if let (Some(public), Some(admin)) = (listener(&log, "public"), listener(&log, "admin"))
-                && http::try_request(admin, "GET", "/readyz", &[], b"")
-                    .is_ok_and(|answer| answer.status == 200)
+                && http::try_request(admin, "GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200)
             {
                 return (process, [public, admin]);
             }
             if let Some(status) = process.exit_status() {
                 panic!("tagline ended before it was ready: {status}\n{log}");
             }
-            assert!(
-                Instant::now() < deadline,
-                "tagline is not ready after {START:?}\n{log}"
-            );
+            assert!(Instant::now() < deadline, "tagline is not ready after {START:?}\n{log}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

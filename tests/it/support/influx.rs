@@ -113,18 +113,12 @@ impl Influx {
 
     /// Freezes influxd (SIGSTOP): connections are accepted by the kernel, and nothing answers. [`Influx::thaw`] ends it.
     pub fn freeze(&mut self) {
-        self.process
-            .as_mut()
-            .expect("freeze is called on a running influxd")
-            .signal("STOP");
+        self.process.as_mut().expect("freeze is called on a running influxd").signal("STOP");
     }
 
     /// Lets a frozen influxd go on (SIGCONT).
     pub fn thaw(&mut self) {
-        self.process
-            .as_mut()
-            .expect("thaw is called on a running influxd")
-            .signal("CONT");
+        self.process.as_mut().expect("thaw is called on a running influxd").signal("CONT");
     }
 
     fn launch(metadata: Metadata) -> Result<Self, String> {
@@ -154,9 +148,7 @@ impl Influx {
         let path = self.folder.path();
         let log = path.join(format!("influxd-{}.log", self.starts));
         let output = File::create(&log).map_err(|error| format!("influxd: {}: {error}", log.display()))?;
-        let errors = output
-            .try_clone()
-            .map_err(|error| format!("influxd: {}: {error}", log.display()))?;
+        let errors = output.try_clone().map_err(|error| format!("influxd: {}: {error}", log.display()))?;
         let mut command = Command::new(&self.binary);
         command.env_clear().env("HOME", path);
         command.arg("--bolt-path").arg(path.join("bolt"));
@@ -175,8 +167,7 @@ impl Influx {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             if let Some(port) = listening_port(&said) {
                 self.address.set_port(port);
-                if http::try_request(self.address, "GET", "/health", &[], b"")
-                    .is_ok_and(|answer| answer.status == 200)
+                if http::try_request(self.address, "GET", "/health", &[], b"").is_ok_and(|answer| answer.status == 200)
                 {
                     self.process = Some(process);
                     return Ok(());
@@ -184,9 +175,7 @@ impl Influx {
             }
             let ended = process.exit_status();
             if ended.is_some() || Instant::now() > deadline {
-                let how = ended.map_or(format!("is not healthy after {START:?}"), |status| {
-                    format!("ended: {status}")
-                });
+                let how = ended.map_or(format!("is not healthy after {START:?}"), |status| format!("ended: {status}"));
                 return Err(format!("{} {how}\n{said}", self.binary.display()));
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -201,21 +190,12 @@ impl Influx {
             "bucket": "set-up",
             "token": self.token,
         });
-        let answer = http::request(
-            self.address,
-            "POST",
-            "/api/v2/setup",
-            &[],
-            request.to_string().as_bytes(),
-        );
+        let answer = http::request(self.address, "POST", "/api/v2/setup", &[], request.to_string().as_bytes());
         let id = answer.status == 201;
-        let id = id
-            .then(|| answer.json()["org"]["id"].as_str().map(str::to_owned))
-            .flatten();
+        let id = id.then(|| answer.json()["org"]["id"].as_str().map(str::to_owned)).flatten();
         self.organization_id =
             id.ok_or_else(|| format!("influxd: set-up answered {} {}", answer.status, answer.text()))?;
-        std::fs::write(self.token_file(), &self.token)
-            .map_err(|error| format!("influxd: token file: {error}"))
+        std::fs::write(self.token_file(), &self.token).map_err(|error| format!("influxd: token file: {error}"))
     }
 
     fn token_file(&self) -> PathBuf {
@@ -225,11 +205,6 @@ impl Influx {
 
 /// The port in influxd's log line about its HTTP listener, if that is written already.
 fn listening_port(log: &str) -> Option<u16> {
-    let line = log
-        .lines()
-        .find(|line| line.contains("msg=Listening") && line.contains("transport=http"))?;
-    line.split_ascii_whitespace()
-        .find_map(|word| word.strip_prefix("port="))?
-        .parse()
-        .ok()
+    let line = log.lines().find(|line| line.contains("msg=Listening") && line.contains("transport=http"))?;
+    line.split_ascii_whitespace().find_map(|word| word.strip_prefix("port="))?.parse().ok()
 }

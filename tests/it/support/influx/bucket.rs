@@ -50,28 +50,13 @@ impl Bucket {
             json!([{ "type": "expire", "everySeconds": retention.as_secs() }])
         };
         let body = json!({ "orgID": self.organization_id, "name": self.name, "retentionRules": rules });
-        let answer = self.call(
-            "POST",
-            "/api/v2/buckets",
-            "application/json",
-            body.to_string().as_bytes(),
-        );
-        assert_eq!(
-            answer.status,
-            201,
-            "create bucket {}: {}",
-            self.name,
-            answer.text()
-        );
+        let answer = self.call("POST", "/api/v2/buckets", "application/json", body.to_string().as_bytes());
+        assert_eq!(answer.status, 201, "create bucket {}: {}", self.name, answer.text());
     }
 
     /// Writes line protocol (ns) to it, past the gateway, and returns InfluxDB's answer.
     pub async fn write(&self, lines: impl Into<Vec<u8>>) -> Answer {
-        let target = format!(
-            "/api/v2/write?org={}&bucket={}&precision=ns",
-            Influx::ORGANIZATION,
-            self.name
-        );
+        let target = format!("/api/v2/write?org={}&bucket={}&precision=ns", Influx::ORGANIZATION, self.name);
         let (bucket, lines) = (self.clone(), lines.into());
         blocking(move || bucket.call("POST", &target, "text/plain; charset=utf-8", &lines)).await
     }
@@ -86,19 +71,14 @@ impl Bucket {
         .to_string();
         let target = format!("/api/v2/query?org={}", Influx::ORGANIZATION);
         let bucket = self.clone();
-        let answer =
-            blocking(move || bucket.call("POST", &target, "application/json", body.as_bytes())).await;
+        let answer = blocking(move || bucket.call("POST", &target, "application/json", body.as_bytes())).await;
         assert_eq!(answer.status, 200, "{}\n{flux}", answer.text());
         rows::parse(&answer.body).unwrap_or_else(|error| panic!("{error}\n{flux}"))
     }
 
     /// Like [`Bucket::query`], beginning with `from(bucket: …) |> range(…)` over all time; `pipe` is what follows.
     pub async fn select(&self, pipe: &str) -> Vec<Row> {
-        self.query(&format!(
-            "from(bucket: {}) |> {RANGE} {pipe}",
-            flux_string(&self.name)
-        ))
-        .await
+        self.query(&format!("from(bucket: {}) |> {RANGE} {pipe}", flux_string(&self.name))).await
     }
 
     /// The points of a measurement, ordered by time: one row a point, a column for each tag and each field.
@@ -126,15 +106,10 @@ impl Bucket {
             flux_string(measurement)
         );
         let rows = self.query(&flux).await;
-        let points = rows
-            .iter()
-            .map(|row| serde_json::from_str::<serde_json::Map<String, Value>>(row.text("point")));
-        let points = points
-            .collect::<Result<Vec<_>, _>>()
-            .unwrap_or_else(|error| panic!("{error}: {rows:?}"));
-        let present = |point: serde_json::Map<String, Value>| {
-            point.into_iter().filter(|(_, value)| !value.is_null()).collect()
-        };
+        let points = rows.iter().map(|row| serde_json::from_str::<serde_json::Map<String, Value>>(row.text("point")));
+        let points = points.collect::<Result<Vec<_>, _>>().unwrap_or_else(|error| panic!("{error}: {rows:?}"));
+        let present =
+            |point: serde_json::Map<String, Value>| point.into_iter().filter(|(_, value)| !value.is_null()).collect();
         points.into_iter().map(present).collect()
     }
 
@@ -152,9 +127,8 @@ impl Bucket {
 
     /// The names of all measurements in it.
     pub async fn measurements(&self) -> Vec<String> {
-        let rows = self
-            .select("|> keep(columns: [\"_measurement\"]) |> group() |> distinct(column: \"_measurement\")")
-            .await;
+        let rows =
+            self.select("|> keep(columns: [\"_measurement\"]) |> group() |> distinct(column: \"_measurement\")").await;
         let mut names: Vec<String> = rows.iter().map(|row| row.text("_value").to_owned()).collect();
         names.sort();
         names
@@ -162,20 +136,14 @@ impl Bucket {
 
     fn call(&self, method: &str, target: &str, content_type: &str, body: &[u8]) -> Answer {
         let authorization = format!("Token {}", self.token);
-        let headers = [
-            ("Authorization", authorization.as_str()),
-            ("Content-Type", content_type),
-        ];
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", content_type)];
         http::request(self.address, method, target, &headers, body)
     }
 }
 
 /// A string literal of Flux.
 pub fn flux_string(text: &str) -> String {
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace("${", "\\${");
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${");
     format!("\"{escaped}\"")
 }
 
