@@ -52,7 +52,9 @@ fn tenants(text: &mut String, accounts: &[std::sync::Arc<Account>]) {
     for (tenant, accepted, _, _) in &rows {
         line(text, format_args!("tagline_points_accepted_total{{tenant=\"{tenant}\"}} {accepted}"));
     }
-    text.push_str("# HELP tagline_points_pending Points accepted and not ended yet\n# TYPE tagline_points_pending gauge\n");
+    text.push_str(
+        "# HELP tagline_points_pending Points accepted and not ended yet\n# TYPE tagline_points_pending gauge\n",
+    );
     for (tenant, _, pending, _) in &rows {
         line(text, format_args!("tagline_points_pending{{tenant=\"{tenant}\"}} {pending}"));
     }
