@@ -232,7 +232,9 @@ async fn a_body_that_inflates_to_hundreds_of_kilobytes_arrives_whole_in_each_enc
 
 /// A request without a length: the body in chunks of so many bytes, with an extension that means nothing.
 fn in_chunks(headers: &str, body: &[u8], size: usize) -> Vec<u8> {
-    let head = format!("POST /v1/telemetry?k={ACME_KEY} HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n{headers}\r\n");
+    let head = format!(
+        "POST /v1/telemetry?k={ACME_KEY} HTTP/1.1\r\nHost: gateway\r\nTransfer-Encoding: chunked\r\n{headers}\r\n"
+    );
     let mut request = head.into_bytes();
     for chunk in body.chunks(size) {
         request.extend_from_slice(format!("{:x};note=1\r\n", chunk.len()).as_bytes());
@@ -253,7 +255,11 @@ async fn a_body_in_chunks_without_a_length_is_the_same_point_wherever_it_is_cut(
     for size in [1, 7, 100, 100_000] {
         let answer = connection.exchange(in_chunks("", event(at).to_string().as_bytes(), size));
         accepted(&format!("chunks of {size}"), &answer);
-        let answer = connection.exchange(in_chunks("Content-Encoding: gzip\r\n", &gzip(event(at + 1).to_string().as_bytes()), size));
+        let answer = connection.exchange(in_chunks(
+            "Content-Encoding: gzip\r\n",
+            &gzip(event(at + 1).to_string().as_bytes()),
+            size,
+        ));
         accepted(&format!("gzip in chunks of {size}"), &answer);
         at += 2;
     }

@@ -10,6 +10,7 @@
 mod support;
 
 mod answers;
+mod browser_clients;
 mod clients;
 mod container;
 mod enrichment;
@@ -19,3 +20,4 @@ mod line_protocol;
 mod servers;
 mod spoofing;
 mod tenants;
+mod volume;
