@@ -14,8 +14,10 @@ fn three_modes(bucket: &Bucket) -> String {
     format!("{}\n[enrich]\ninstance = \"weu-1\"\n{others}{}", config_for(bucket), initech("session = \"hash:2\""))
 }
 
-const SENDERS: [(&str, &str, &[(&str, &str)]); 3] =
-    [("acme", ACME_KEY, &[]), ("globex", GLOBEX_KEY, &GLOBEX), ("initech", INITECH_KEY, &[])];
+/// A tenant, its key, and the headers that it sends.
+type Sender = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const SENDERS: [Sender; 3] = [("acme", ACME_KEY, &[]), ("globex", GLOBEX_KEY, &GLOBEX), ("initech", INITECH_KEY, &[])];
 
 fn now_millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
