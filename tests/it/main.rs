@@ -9,4 +9,7 @@
 mod support;
 
 mod container;
+mod delivery;
+mod outage;
 mod servers;
+mod stop;

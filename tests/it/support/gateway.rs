@@ -48,6 +48,7 @@ token_file = "{token_file}"
 retention = "0s"
 
 [spool]
+dir = "spool"
 durability = "memory"
 
 [tenants.acme.keys.web]
@@ -203,6 +204,22 @@ impl Gateway {
     /// The folder that it runs in; `tagline.toml` is there.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Its configuration file, of one that has one.
+    pub fn config_file(&self) -> String {
+        self.folder().join("tagline.toml").display().to_string()
+    }
+
+    /// Its `spool.dir`, of one that was configured by [`config_for`].
+    pub fn spool(&self) -> PathBuf {
+        self.folder().join("spool")
+    }
+
+    /// `/readyz`: the status code, and the checks.
+    pub fn readiness(&self) -> (u16, Value) {
+        let answer = http::request(self.admin, "GET", "/readyz", &[], b"");
+        (answer.status, answer.json())
     }
 
     /// The process's number.
