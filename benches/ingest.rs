@@ -1,1 +1,258 @@
-fn main() {}
+//! What a body costs between the socket and the spool: `cargo bench --bench ingest`.
+//!
+//! Each figure is for one event of a request of 1 or of 100 events; the throughput column counts events. The parts (decode, enrich, encode) are
+//! measured apart, and `ingest` is all of them as a request runs them.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bumpalo::Bump;
+use divan::Bencher;
+use divan::counter::ItemsCount;
+
+use tagline::admit::Quota;
+use tagline::auth::{Authenticator, Directory, Presented, Profile as TenantProfile, Tenant};
+use tagline::config::{
+    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Limits, Log, LogFormat, Measurement,
+    OriginRule, Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId,
+    TenantSettings, WriteKey,
+};
+use tagline::decode::{Decoded, decode};
+use tagline::encode::encode;
+use tagline::enrich::{Context, Enricher};
+use tagline::ingest::ingest;
+use tagline::outcome::Account;
+
+/// Counts allocations too: enriching and encoding show none.
+#[global_allocator]
+static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
+
+const NOW: i64 = 1_790_000_000_000_123_456;
+const EVENTS: [usize; 2] = [1, 100];
+const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+const MAX_EVENTS: usize = 5_000;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = EVENTS)]
+fn decoding(bencher: Bencher<'_, '_>, events: usize) {
+    let body = body(events);
+    bencher
+        .counter(ItemsCount::new(events))
+        .bench(|| decode(black_box(&body), MAX_EVENTS).map(|read| read.items.len()));
+}
+
+#[divan::bench(args = EVENTS)]
+fn enriching(bencher: Bencher<'_, '_>, events: usize) {
+    let (body, gateway) = (body(events), Gateway::new());
+    let decoded = read(&body);
+    let mut arena = Bump::with_capacity(4 << 10);
+    bencher.counter(ItemsCount::new(events)).bench_local(|| {
+        let request = gateway.enricher.request(gateway.context(), &decoded.defaults);
+        for event in decoded.items.iter().flatten() {
+            arena.reset();
+            black_box(request.point(event, &arena).is_ok());
+        }
+    });
+}
+
+/// What a request with a `User-Agent` costs more, once, for a measurement that wants the tags read from it.
+#[divan::bench]
+fn enriching_one_event_with_its_user_agent(bencher: Bencher<'_, '_>) {
+    let (body, gateway) = (body(1), Gateway::new());
+    let decoded = read(&body);
+    let mut arena = Bump::with_capacity(4 << 10);
+    bencher.bench_local(|| {
+        let request = gateway.enricher.request(
+            Context {
+                user_agent: Some(CHROME),
+                ..gateway.context()
+            },
+            &decoded.defaults,
+        );
+        arena.reset();
+        decoded
+            .items
+            .iter()
+            .flatten()
+            .all(|event| request.point(event, &arena).is_ok())
+    });
+}
+
+#[divan::bench(args = EVENTS)]
+fn encoding(bencher: Bencher<'_, '_>, events: usize) {
+    let (body, gateway) = (body(events), Gateway::new());
+    let decoded = read(&body);
+    let request = gateway.enricher.request(gateway.context(), &decoded.defaults);
+    let arena = Bump::new();
+    let points: Vec<_> = decoded
+        .items
+        .iter()
+        .flatten()
+        .flat_map(|event| request.point(event, &arena))
+        .collect();
+    assert_eq!(points.len(), events);
+    let mut line = Vec::with_capacity(1 << 20);
+    bencher.counter(ItemsCount::new(events)).bench_local(|| {
+        line.clear();
+        for point in black_box(&points) {
+            encode(point, &mut line);
+        }
+    });
+}
+
+#[divan::bench(args = EVENTS)]
+fn ingesting(bencher: Bencher<'_, '_>, events: usize) {
+    let (body, gateway) = (body(events), Gateway::new());
+    bencher.counter(ItemsCount::new(events)).bench(|| {
+        let charge = |_| Ok::<(), Infallible>(());
+        ingest(
+            &gateway.enricher,
+            gateway.context(),
+            black_box(&body),
+            MAX_EVENTS,
+            charge,
+        )
+    });
+}
+
+fn body(events: usize) -> Vec<u8> {
+    let event = |seq: usize| {
+        format!(
+            r#"{{"sessionId":"s-{}","viewName":"UserListView","actionName":"fetchUsers","metrics":{{"duration_ms":{}.5,"element_count":50}},"timestamp":1790000000000,"seq":{seq}}}"#,
+            seq % 10,
+            100 + seq
+        )
+    };
+    format!("[{}]", (0..events).map(event).collect::<Vec<_>>().join(",")).into_bytes()
+}
+
+fn read(body: &[u8]) -> Decoded<'_> {
+    decode(body, MAX_EVENTS).expect("the body is sound")
+}
+
+/// What a gateway holds for a request.
+struct Gateway {
+    tenant: Tenant,
+    enricher: Enricher,
+}
+
+impl Gateway {
+    fn new() -> Self {
+        let id = TenantId::parse("acme").expect("a tenant id");
+        let key = "bench".repeat(8);
+        let settings = settings(&id, &key);
+        let tenant = settings.tenants[&id].clone();
+        let profile = TenantProfile {
+            destination: Arc::from("app_observability"),
+            quota: Quota::new(tenant.limits, 1, MAX_EVENTS, settings.server.max_body),
+            account: Account::detached("acme"),
+            settings: tenant,
+            id,
+        };
+        let directory = Arc::new(Directory::new([profile]));
+        let authenticator = Authenticator::new(&settings, directory).expect("sound settings");
+        let presented = Presented {
+            write_keys: vec![key],
+            ..Presented::default()
+        };
+        let tenant = authenticator.verify(&presented, NOW).expect("a good key");
+        Self {
+            tenant,
+            enricher: Enricher::new(&settings),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            tenant: &self.tenant,
+            received: NOW,
+            sent_at_ms: None,
+            user_agent: None,
+            traceparent: None,
+        }
+    }
+}
+
+fn settings(id: &TenantId, key: &str) -> Settings {
+    let limits = Limits {
+        points_per_second: 1_000_000,
+        burst: 1_000_000,
+        bytes_per_second: None,
+        in_flight: 1,
+        spool_share: 1.0,
+    };
+    let key = WriteKey {
+        key: Secret::from(key.to_owned()),
+        origins: vec![OriginRule::Any],
+        expires: None,
+        measurements: Vec::new(),
+    };
+    let tenant = TenantSettings {
+        bucket: None,
+        disabled: false,
+        require: Require::Any,
+        session: SessionMode::Tag,
+        keys: BTreeMap::from([("web".to_owned(), key)]),
+        limits,
+    };
+    let whole = FieldRule {
+        kind: FieldType::Int,
+        bounds: Some(Bounds { min: 0.0, max: 1e9 }),
+    };
+    let measurement = Measurement {
+        needs: vec!["view_name".to_owned(), "action_name".to_owned()],
+        tags: ["browser", "device", "os", "path"].map(str::to_owned).to_vec(),
+        fields: BTreeMap::from([
+            ("duration_ms".to_owned(), whole),
+            ("element_count".to_owned(), whole),
+        ]),
+        other_fields: true,
+    };
+    let measurements = BTreeMap::from([("frontend_performance".to_owned(), measurement)]);
+    Settings {
+        profile: Profile::Configured,
+        server: Server {
+            listen: ([127, 0, 0, 1], 0).into(),
+            admin_listen: ([127, 0, 0, 1], 0).into(),
+            workers: 1,
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::ZERO,
+            replicas: 1,
+            max_body: 1 << 20,
+            max_inflated: 8 << 20,
+            max_events: MAX_EVENTS,
+            trusted_proxies: Vec::new(),
+            proxy_secret: None,
+        },
+        influxdb: None,
+        enrich: Enrich {
+            instance: "aks-weu-1".to_owned(),
+            replica: "tagline-0".to_owned(),
+            lane: 0,
+            static_tags: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
+            max_clock_skew: Duration::from_secs(60),
+            max_future: Duration::from_secs(60),
+            user_agent: true,
+            path_rules: Vec::new(),
+        },
+        spool: SpoolSettings {
+            dir: "data".into(),
+            durability: Durability::Memory,
+            max_memory: 1 << 20,
+            max_dead_letters: 1 << 20,
+        },
+        log: Log {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+        },
+        issuers: BTreeMap::new(),
+        tenants: BTreeMap::from([(id.clone(), tenant)]),
+        catalog: Arc::new(Catalog { measurements }),
+    }
+}

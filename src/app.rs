@@ -42,7 +42,7 @@ pub struct Gateway {
     settings: Settings,
     state: Arc<State>,
     listeners: Listeners,
-    delivery: Arc<Delivery>,
+    delivery: Delivery,
     outcomes: outcomes::Reporter,
     public: SocketAddr,
     admin: SocketAddr,
@@ -60,7 +60,7 @@ impl Gateway {
 
         let metrics = Arc::new(Metrics::new().map_err(|e| StartError(format!("metrics: {e}")))?);
         let ledger = Arc::new(Ledger::default());
-        let spool = Spool::memory(settings.spool.max_memory, clock.clone());
+        let spool = Spool::in_memory(settings.spool.max_memory, clock.clone());
         let directory = Arc::new(directory(&settings, &ledger));
         let generation = Generation {
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
@@ -70,15 +70,16 @@ impl Gateway {
             max_events: settings.server.max_events,
         };
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
-        let delivery = Arc::new(delivery.map_err(StartError)?);
+        let delivery = delivery.map_err(StartError)?;
         let lifecycle = Lifecycle::default();
         let state = Arc::new(State {
             generation: Arc::new(generation),
             spool: spool.clone(),
+            delivery: delivery.view(),
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
-            readiness: readiness::readiness(lifecycle.clone(), spool.clone(), Arc::downgrade(&delivery)),
+            readiness: readiness::readiness(lifecycle.clone(), spool.clone(), delivery.view()),
             playground: playground(&settings, admin_addr),
         });
         let listeners = http::serve(&state, public, admin, settings.server.workers)

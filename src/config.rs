@@ -4,13 +4,28 @@
 //! [`Settings`], or every mistake at once as [`Finding`]s with file and line. *Never*: a half-checked setting: what
 //! stands in `Settings` has its final type (a `TenantId`, a duration, a socket address), and a secret is redacted.
 
+mod build;
 mod catalog;
+mod check;
+mod environment;
+mod finding;
+pub mod reference;
+mod schema;
+mod section;
 mod settings;
+mod sources;
 mod tenant_id;
+mod tree;
+mod values;
+
+#[cfg(test)]
+mod tests;
 
 pub use catalog::{Bounds, Catalog, FieldRule, FieldType, Measurement};
+pub use finding::{Finding, Findings, Place};
 pub use settings::{
     Algorithm, Durability, Enrich, Influx, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, PathRule, Profile, Require,
     Secret, Server, SessionMode, Settings, SpoolSettings, TenantSettings, WriteKey,
 };
+pub use sources::{Sources, load};
 pub use tenant_id::TenantId;

@@ -96,7 +96,7 @@ pub struct Defaults<'b> {
 pub struct Decoded<'b> {
     /// The items in the order sent.
     pub items: Vec<Result<Event<'b>, Unreadable>>,
-    /// `sentAt` of an envelope: milliseconds since 1970 by the client's clock.
+    /// `sentAt` of an envelope, or of an event on its own: milliseconds since 1970 by the client's clock.
     pub sent_at_ms: Option<f64>,
     /// What an envelope says for all its events; empty for the other shapes.
     pub defaults: Defaults<'b>,

@@ -107,18 +107,20 @@ pub struct Enricher {
 impl Enricher {
     /// Compiles the rules of these settings: the first enricher of a process.
     pub fn new(settings: &Settings) -> Self {
-        Self {
-            rules: Rules::new(settings),
-            ticks: Arc::default(),
-        }
+        Self::compile(settings, Arc::default())
     }
 
     /// Compiles the rules of new settings; what makes times unique in this process goes on.
     pub fn reloaded(&self, settings: &Settings) -> Self {
-        Self {
-            rules: Rules::new(settings),
-            ticks: Arc::clone(&self.ticks),
+        Self::compile(settings, Arc::clone(&self.ticks))
+    }
+
+    fn compile(settings: &Settings, ticks: Arc<Ticks>) -> Self {
+        if settings.enrich.user_agent {
+            agent::warm_up();
         }
+        let rules = Rules::new(settings);
+        Self { rules, ticks }
     }
 
     /// Works out what all events of one request share. `defaults` is what its envelope says for all of them.

@@ -46,6 +46,7 @@ pub struct Metrics {
     write_seconds: Histogram,
     batch_points: Histogram,
     tags_dropped: IntCounter,
+    dead_letters_evicted: IntCounter,
     spool_bytes: IntGauge,
     spool_limit_bytes: IntGauge,
     spool_points: IntGauge,
@@ -85,6 +86,10 @@ impl Metrics {
                 "tagline_tags_dropped_total",
                 "Free tags left out because the catalog does not list them (the points were kept)",
             )?,
+            dead_letters_evicted: IntCounter::new(
+                "tagline_dead_letters_evicted_total",
+                "Dead letters deleted because spool.max_dead_letters was reached (their points stay counted as dead_lettered)",
+            )?,
             spool_bytes: IntGauge::new("tagline_spool_bytes", "Line protocol that waits for delivery")?,
             spool_limit_bytes: IntGauge::new("tagline_spool_limit_bytes", "The most that may wait")?,
             spool_points: IntGauge::new("tagline_spool_points", "Points that wait for delivery")?,
@@ -111,6 +116,7 @@ impl Metrics {
         self.registry.register(Box::new(self.write_seconds.clone()))?;
         self.registry.register(Box::new(self.batch_points.clone()))?;
         self.registry.register(Box::new(self.tags_dropped.clone()))?;
+        self.registry.register(Box::new(self.dead_letters_evicted.clone()))?;
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_limit_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_points.clone()))?;
@@ -133,6 +139,11 @@ impl Metrics {
     pub fn delivered(&self, points: u64, lag: Duration) {
         self.batch_points.observe(points as f64);
         self.delivery_lag_seconds.observe(lag.as_secs_f64());
+    }
+
+    /// Dead letters were deleted to stay within the bound.
+    pub fn dead_letters_evicted(&self, letters: u64) {
+        self.dead_letters_evicted.inc_by(letters);
     }
 
     /// Free tags were left out.

@@ -1,18 +1,28 @@
 //! The spool: keeps accepted lines until they are delivered.
 //!
 //! *Comes in*: one [`Submission`] a request. *Goes out*: its acceptance ("taken": the 202 may be sent) or [`Refused`]; on the other side
-//! [`Record`]s for the lanes, and what became of each comes back as settlements. *Never*: more than its bound; a record dropped to make room; one
-//! destination's backlog that keeps another's records from their lane.
+//! [`Record`]s for the lanes, and what became of each comes back by [`Record::settle`]. *Never*: more than its bound; a record dropped to make
+//! room; one destination's backlog that keeps another's records from their lane; a point that is settled twice, or forgotten: a record that is
+//! dropped unsettled goes back to the head of its queue.
 //!
 //! The memory spool stands here; a segment log on disk takes the same doors (`append`, `next`, `settle`) without moving a wall.
+
+mod memory;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use record::Record;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
-use crate::clock::UnixNanos;
-use crate::outcome::{Account, Outcome};
+use crate::clock::{Clock, UnixNanos};
+use crate::outcome::Account;
+use memory::Memory;
 
 /// What one request hands over, all at once.
 #[derive(Clone, Debug)]
@@ -25,31 +35,20 @@ pub struct Submission {
     pub destination: Arc<str>,
     /// How many lines.
     pub points: u32,
-    /// The lines.
+    /// The lines, each with its newline. The spool keeps the whole allocation: hand over a buffer without slack.
     pub lines: Bytes,
 }
 
 /// The spool took nothing of a submission.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
-    /// It is full, or the account's share is; try again after this.
+    /// It is full, or the account's or the destination's share is; try again after this.
     Full {
-        /// A guess from the drain's speed.
+        /// A guess from the drain's speed, 1 to 60 s.
         retry_after: Duration,
     },
     /// The gateway stops.
     Closed,
-}
-
-/// A submission that was taken, on its way out.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// Its number, from 1, in the order of acceptance.
-    pub sequence: u64,
-    /// When it was accepted.
-    pub accepted: UnixNanos,
-    /// What was submitted.
-    pub submission: Submission,
 }
 
 /// What waits for delivery.
@@ -57,7 +56,7 @@ pub struct Record {
 pub struct Pending {
     /// Points that wait or are in flight.
     pub points: u64,
-    /// Their bytes.
+    /// Their bytes, with what the spool itself needs for each record.
     pub bytes: u64,
     /// The most bytes that may wait.
     pub limit: u64,
@@ -67,21 +66,44 @@ pub struct Pending {
 
 /// The spool; cheap to clone, all clones are the same spool.
 #[derive(Clone, Debug)]
-pub struct Spool {}
+pub struct Spool(Arc<Memory>);
 
 impl Spool {
-    /// Takes a submission: afterwards its points count as accepted and pending.
-    pub async fn append(&self, _submission: Submission) -> Result<(), Refused> {
-        unimplemented!("spool room")
+    /// A spool in memory that holds at most `limit` bytes.
+    pub fn in_memory(limit: u64, clock: Clock) -> Self {
+        Self(Arc::new(Memory::new(limit, clock)))
+    }
+
+    /// Takes a submission: afterwards its points count as accepted and pending. All of it or nothing.
+    pub async fn append(&self, submission: Submission) -> Result<(), Refused> {
+        self.0.append(submission)
     }
 
     /// What waits now, over all destinations.
     pub fn pending(&self) -> Pending {
-        unimplemented!("spool room")
+        self.0.pending()
     }
 
-    /// `points` of a record ended so. When all of a record's points ended, its bytes are free.
-    pub fn settle(&self, _record: &Record, _outcome: Outcome, _points: u32) {
-        unimplemented!("spool room")
+    /// Takes nothing more; what is there can still be read. Wakes every reader.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// The next record for a destination, as soon as there is one; `None` once the spool is closed and this queue is empty. Dropping the future
+    /// loses nothing.
+    pub async fn next(&self, destination: &Arc<str>) -> Option<Record> {
+        let waiting = self.0.next(destination).await?;
+        Some(Record::new(Arc::clone(&self.0), waiting))
+    }
+
+    /// The next record for a destination if there is one now.
+    pub fn try_next(&self, destination: &Arc<str>) -> Option<Record> {
+        let waiting = self.0.try_next(destination)?;
+        Some(Record::new(Arc::clone(&self.0), waiting))
+    }
+
+    /// Every destination that ever had a record, in order of appearance; changes when one appears.
+    pub fn destinations(&self) -> watch::Receiver<Vec<Arc<str>>> {
+        self.0.destinations()
     }
 }

@@ -1,17 +1,13 @@
 //! The named checks of `/readyz`.
 
-use std::sync::Weak;
-
-use crate::deliver::{Delivery, LaneState};
+use crate::deliver::{LaneState, View};
 use crate::http::{Check, CheckStatus, Lifecycle, Readiness};
 use crate::spool::{Pending, Spool};
 
-pub(super) fn readiness(lifecycle: Lifecycle, spool: Spool, delivery: Weak<Delivery>) -> Readiness {
+pub(super) fn readiness(lifecycle: Lifecycle, spool: Spool, delivery: View) -> Readiness {
     let checks = move || {
         let mut checks = vec![spool_check(spool.pending())];
-        if let Some(delivery) = delivery.upgrade() {
-            checks.extend(delivery.lanes().into_iter().map(|(bucket, lane)| lane_check(&bucket, &lane)));
-        }
+        checks.extend(delivery.lanes().into_iter().map(|(bucket, lane)| lane_check(&bucket, &lane)));
         checks
     };
     Readiness { lifecycle, checks: Box::new(checks) }

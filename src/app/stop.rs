@@ -59,7 +59,6 @@ impl Gateway {
         // What is on its way gets a moment to arrive, so that the last delta of gateway_outcomes counts it as delivered.
         self.settled(server.drain_timeout / 4).await;
         self.outcomes.report().await;
-        self.state.spool.close();
         let left = deadline.saturating_duration_since(monotonic());
         let stopped = self.delivery.stop(left).await;
         self.listeners.stop_admin().await;

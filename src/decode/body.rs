@@ -38,6 +38,7 @@ pub(super) fn read(
 
 impl<'b> Members<'b> {
     fn into_body(mut self, max_events: usize) -> Result<Decoded<'b>, DecodeError> {
+        let sent_at_ms = self.sent_at_ms;
         let items = match self.events.take() {
             None if !self.is_event() => {
                 return Err(DecodeError::UnknownShape(
@@ -59,7 +60,8 @@ impl<'b> Members<'b> {
         }
         Ok(Decoded {
             items,
-            ..Decoded::default()
+            sent_at_ms,
+            defaults: Defaults::default(),
         })
     }
 

@@ -203,7 +203,7 @@ fn assert_same(point: &Point<'_>, parsed: &ParsedLine<'_>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_line_parses_back_to_the_same_point(

@@ -3,10 +3,18 @@
 //! The names are those of the woothee data set, a closed list, with the systems' usual spelling. What it cannot know: an iPad that asks for
 //! desktop sites calls itself a Mac, and a Chromium that is not in the list is Chrome.
 
+#[cfg(test)]
+mod tests;
+
 use woothee::parser::Parser;
 
 /// The longest header that is looked at, bytes; real ones have 60 to 300.
 const LONGEST: usize = 1_024;
+
+/// Compiles the patterns, so that no request waits for it. A header of no known browser is held against all of them.
+pub(super) fn warm_up() {
+    Agent::read("none of the known");
+}
 
 /// The families; none where the header does not say.
 #[derive(Debug, Default, PartialEq)]

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::Tenant;
+use crate::admit::Quota;
+use crate::auth::{self, Tenant};
 use crate::config::{
-    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Influx, Log, LogFormat, Measurement, Profile,
-    Secret, Server, Settings, SpoolSettings,
+    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Influx, Limits, Log, LogFormat, Measurement,
+    OriginRule, Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId,
+    TenantSettings, WriteKey,
 };
+use crate::outcome::Account;
 
 use super::Context;
 
@@ -158,4 +161,46 @@ pub(crate) fn context(tenant: &Tenant) -> Context<'_> {
         user_agent: None,
         traceparent: None,
     }
+}
+
+/// A tenant proven by a write key that may write one measurement; the key enters the settings.
+pub(crate) fn bound_to(settings: &mut Settings, id: &str, measurement: &str) -> Tenant {
+    let id = TenantId::parse(id).expect("a tenant id");
+    let secret = "k".repeat(32);
+    let key = WriteKey {
+        key: Secret::from(secret.clone()),
+        origins: vec![OriginRule::Any],
+        expires: None,
+        measurements: vec![measurement.to_owned()],
+    };
+    let limits = Limits {
+        points_per_second: 1_000,
+        burst: 5_000,
+        bytes_per_second: None,
+        in_flight: 10,
+        spool_share: 1.0,
+    };
+    let tenant = TenantSettings {
+        bucket: None,
+        disabled: false,
+        require: Require::Any,
+        session: SessionMode::Tag,
+        keys: BTreeMap::from([("web".to_owned(), key)]),
+        limits,
+    };
+    settings.tenants.insert(id.clone(), tenant.clone());
+    let profile = auth::Profile {
+        destination: Arc::from("app_observability"),
+        quota: Quota::new(limits, 1, settings.server.max_events, settings.server.max_body),
+        account: Account::detached(id.as_str()),
+        settings: tenant,
+        id,
+    };
+    let directory = Arc::new(auth::Directory::new([profile]));
+    let authenticator = auth::Authenticator::new(settings, directory).expect("sound settings");
+    let presented = auth::Presented {
+        write_keys: vec![secret],
+        ..auth::Presented::default()
+    };
+    authenticator.verify(&presented, NOW).expect("a good key")
 }

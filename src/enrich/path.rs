@@ -1,5 +1,8 @@
 //! Paths become templates, so that a thousand products are one series: `/products/123?x=1` -> `/products/:id`.
 
+#[cfg(test)]
+mod tests;
+
 use bumpalo::Bump;
 use bumpalo::collections::String as BumpString;
 

@@ -38,11 +38,8 @@ impl<'r> Request<'r> {
         context: Context<'r>,
         defaults: &'r Defaults<'r>,
     ) -> Self {
-        let mut server_tags: Vec<_> = rules
-            .static_tags
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()))
-            .collect();
+        let mut server_tags = Vec::with_capacity(rules.static_tags.len() + 2);
+        server_tags.extend(rules.static_tags.iter().map(|(k, v)| (k.as_str(), v.as_str())));
         server_tags.push(("tenant_id", context.tenant.id().as_str()));
         server_tags.extend(
             context
@@ -88,7 +85,7 @@ impl<'r> Request<'r> {
         tags.extend(session.tag());
         let dropped = tags::append(self, event, rules, arena, &mut tags)?;
         self.check_needs(rules, &session, &tags)?;
-        tags.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        tags.sort_unstable_by_key(|(key, _)| *key);
 
         let mut fields = BumpVec::with_capacity_in(event.metrics.len().min(MAX_METRICS) + 2, arena);
         fields::append(self, event, rules, &mut fields)?;

@@ -2,6 +2,9 @@
 //!
 //! Client milliseconds, then six low digits that tell events of one millisecond apart; without a client time, the time of receipt.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::clock::{NANOS_PER_MILLI, UnixNanos};

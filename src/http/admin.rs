@@ -8,7 +8,7 @@ use crate::outcome::{Account, Totals};
 
 /// Adds the admin routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.service(index).service(metrics).service(ledger).service(rejections);
+    app.service(index).service(metrics).service(ledger).service(rejections).service(dead_letters);
 }
 
 /// What there is to see here.
@@ -20,7 +20,8 @@ async fn index() -> HttpResponse {
          /readyz             whether requests should come here, with every check by name\n\
          /metrics            Prometheus\n\
          /admin/ledger       exact totals per tenant: accepted = delivered + pending + dead_lettered + spilled + lost\n\
-         /admin/rejections   the last rejections of each tenant, with their reasons\n",
+         /admin/rejections   the last rejections of each tenant, with their reasons\n\
+         /admin/dead-letters the last points of each tenant that InfluxDB refused for good, with its reason\n",
     )
 }
 
@@ -86,5 +87,17 @@ async fn rejections(state: web::Data<State>) -> HttpResponse {
         .iter()
         .map(|account| (account.name().to_owned(), of(account).into()))
         .collect();
+    HttpResponse::Ok().json(json!({ "tenants": tenants }))
+}
+
+/// The last points of each tenant that the destination refused for good; the lines themselves lie in the files.
+#[get("/admin/dead-letters")]
+async fn dead_letters(state: web::Data<State>) -> HttpResponse {
+    let of = |tenant: &str| -> Vec<Value> {
+        let letters = state.delivery.dead_letters(tenant);
+        letters.iter().map(|letter| json!({ "atMs": letter.at / crate::clock::NANOS_PER_MILLI, "measurement": letter.measurement, "reason": letter.reason })).collect()
+    };
+    let tenants: Map<String, Value> =
+        state.ledger.accounts().iter().map(|account| (account.name().to_owned(), of(account.name()).into())).collect();
     HttpResponse::Ok().json(json!({ "tenants": tenants }))
 }

@@ -6,6 +6,7 @@ use super::health::Readiness;
 use super::playground::Playground;
 use crate::auth::Authenticator;
 use crate::clock::Clock;
+use crate::deliver::View;
 use crate::enrich::Enricher;
 use crate::metrics::Metrics;
 use crate::outcome::Ledger;
@@ -33,6 +34,8 @@ pub struct State {
     pub generation: Arc<Generation>,
     /// Where accepted lines go.
     pub spool: Spool,
+    /// What delivery shows of itself.
+    pub delivery: View,
     /// Counts every item's end.
     pub ledger: Arc<Ledger>,
     /// Our own telemetry.

@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+# Tagline's image: a release build, then that binary alone on distroless. tests/it/container.rs runs the build stage's commands
+# and starts what they make from an empty folder.
+
+FROM rust:1.95.0-slim-bookworm AS build
+# OpenSSL is built from source (TLS towards InfluxDB): it wants perl and make. The base image has a C compiler.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends make perl \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY . .
+# The cache mounts keep what the dependencies compile to from one build to the next; what leaves this step lies outside them.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin tagline \
+    && install -D -m 0755 target/release/tagline out/tagline \
+    && mkdir -p out/state
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /src/out/tagline /usr/local/bin/tagline
+# The spool's home, owned by the user that writes it. Mount a volume here: what is accepted lives in it.
+COPY --from=build --chown=65532:65532 /src/out/state /var/lib/tagline
+ENV TAGLINE__SERVER__LISTEN=0.0.0.0:8080 \
+    TAGLINE__SERVER__ADMIN_LISTEN=0.0.0.0:8081 \
+    TAGLINE__SPOOL__DIR=/var/lib/tagline/spool
+WORKDIR /var/lib/tagline
+VOLUME /var/lib/tagline
+USER 65532:65532
+EXPOSE 8080 8081
+ENTRYPOINT ["/usr/local/bin/tagline"]

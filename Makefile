@@ -1,0 +1,42 @@
+# `make` or `make help` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Arguments for one run, as in: make test ARGS='container --nocapture', make run ARGS='check --config tagline.toml'
+ARGS ?=
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Start the gateway (with no settings: the dev profile on 127.0.0.1:8080)
+	@cargo run -- $(ARGS)
+
+.PHONY: servers
+servers: ## Get the real servers that the tests run: influxd (compiled once) and Chromium
+	@tests/servers/prepare >/dev/null
+
+.PHONY: test
+test: ## Get the servers, then run every test: unit, documentation, integration
+	@servers=$$(tests/servers/prepare); eval "$$servers"; cargo test --locked $(if $(ARGS),-- $(ARGS))
+
+.PHONY: lint
+lint: ## Check the format, run clippy with warnings as errors, check licences and banned crates
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	scripts/cargo-deny check --hide-inclusion-graph licenses bans sources
+
+.PHONY: audit
+audit: ## Check the dependencies against the RustSec advisories (fetches their database)
+	scripts/cargo-deny check advisories
+
+.PHONY: bench
+bench: ## Run the benchmarks
+	cargo bench --locked $(if $(ARGS),-- $(ARGS))
+
+.PHONY: fuzz
+fuzz: ## Run the property tests with 100 times as many cases (PROPTEST_CASES=N for another number)
+	@servers=$$(tests/servers/prepare influxd); eval "$$servers"; \
+	PROPTEST_CASES=$${PROPTEST_CASES:-25600} cargo test --locked -- property $(ARGS)

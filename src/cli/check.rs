@@ -1,0 +1,68 @@
+//! `tagline check`: every mistake of a configuration at once, or what is in force.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::config::{Profile, Settings, Sources, load};
+
+/// Tells every mistake of the settings at once, each with its file and line; starts nothing.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  tagline check --config config/production.toml
+  TAGLINE__SERVER__LISTEN=0.0.0.0:8080 tagline check --config production.toml
+
+Exit code 0: the settings are good. 2: they are not; one line for each mistake.")]
+pub struct CheckArgs {
+    /// The settings file; without it the default and the environment are checked.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Loads the settings of `sources` (its `file` is `args.config`, unless the caller gave another), and writes to `out` either every finding and
+/// their count, or a summary of what is in force, without secrets.
+pub fn run(args: &CheckArgs, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut sources = sources.clone();
+    sources.file = sources.file.or_else(|| args.config.clone());
+    match load(&sources) {
+        Ok(settings) => summary(&settings, out).map_err(broken_pipe),
+        Err(findings) => {
+            let count = counted(findings.len(), "finding");
+            writeln!(out, "{findings}\n{count}").map_err(broken_pipe)?;
+            Err(Failure::Misuse("the settings are not good; docs/settings.md tells every key".into()))
+        }
+    }
+}
+
+fn broken_pipe(error: std::io::Error) -> Failure {
+    Failure::Failed(format!("the result could not be written: {error}"))
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
+    let keys = settings.tenants.values().map(|tenant| tenant.keys.len()).sum();
+    let counts = [
+        counted(settings.tenants.len(), "tenant"),
+        counted(keys, "write key"),
+        counted(settings.issuers.len(), "issuer"),
+        counted(settings.catalog.measurements.len(), "measurement"),
+    ];
+    writeln!(out, "ok: {}", counts.join(", "))?;
+    if settings.profile == Profile::Dev {
+        writeln!(out, "  profile    dev: nothing is configured, so a demo tenant on loopback")?;
+    }
+    let server = &settings.server;
+    writeln!(out, "  listeners  {} public, {} admin", server.listen, server.admin_listen)?;
+    match &settings.influxdb {
+        Some(influxdb) => writeln!(out, "  InfluxDB   {}, org {:?}, bucket {:?}", influxdb.url, influxdb.org, influxdb.bucket)?,
+        None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
+    }
+    writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;
+    writeln!(out, "  spool      {:?} in {}", settings.spool.durability, settings.spool.dir.display())
+}
+
+#[cfg(test)]
+mod tests;

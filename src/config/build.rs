@@ -1,0 +1,213 @@
+//! Builds the typed settings of the merged layers, and tells the mistakes that only show when values stand side by side.
+
+mod catalog;
+mod dev;
+mod identity;
+mod influx;
+mod tenants;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use config::Value as Merged;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::finding::{Findings, Place};
+use super::section::Section;
+use super::settings::{Durability, Enrich, Limits, Log, LogFormat, Profile, Server, SessionMode, Settings, SpoolSettings};
+use super::sources::Sources;
+use super::tree::Places;
+use super::{Catalog, values};
+
+/// What the builders start from.
+pub(crate) struct Given<'m> {
+    pub(crate) merged: &'m Merged,
+    pub(crate) places: &'m Places,
+    pub(crate) sources: &'m Sources,
+}
+
+/// A value that `config/default.toml` sets, so that it cannot be missing.
+fn set<T>(value: Option<T>) -> T {
+    value.expect("config/default.toml sets it; it is compiled in, and tested against the schema")
+}
+
+/// Builds everything. What it returns is only good when it added no finding.
+pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
+    let root = Section::root(given.merged, given.places);
+    let server = server(&root.sub("server"), findings);
+    let profile = profile(given, &root, &server, findings);
+    let catalog = catalog::catalog(&root, findings);
+    let enrich = enrich(given, &root.sub("enrich"), &catalog, findings);
+    let issuers = identity::issuers(&root, findings);
+    let session = set(root.sub("enrich").read("session", values::session));
+    let defaults = tenants::Defaults::new(&root, session, &server, findings);
+    let mut tenants = tenants::tenants(&root, &defaults, &catalog, findings);
+    if profile == Profile::Dev {
+        tenants.extend(dev::demo_tenant(&defaults));
+    }
+    Settings {
+        profile,
+        influxdb: influx::influxdb(&root.sub("influxdb"), profile, findings),
+        enrich,
+        spool: spool(&root.sub("spool"), profile),
+        log: log(&root.sub("log"), profile),
+        issuers,
+        tenants,
+        catalog: catalog.into(),
+        server,
+    }
+}
+
+fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
+    let bytes = |key| set(section.size(key).and_then(|bytes| usize::try_from(bytes).ok()));
+    let server = Server {
+        listen: set(section.read("listen", values::listener)),
+        admin_listen: set(section.read("admin_listen", values::listener)),
+        workers: set(section.int("workers")),
+        drain_delay: set(section.duration("drain_delay")),
+        drain_timeout: set(section.duration("drain_timeout")),
+        replicas: set(section.int("replicas")),
+        max_body: bytes("max_body"),
+        max_inflated: bytes("max_inflated"),
+        max_events: set(section.int("max_events")),
+        trusted_proxies: section.list("trusted_proxies", values::network),
+        proxy_secret: section.secret("proxy_secret", "proxy_secret_file", findings),
+    };
+    if collide(server.listen, server.admin_listen) {
+        let key = later_of(section, "admin_listen", "listen");
+        let message = format!("the public listener {} and the admin listener {} are one; give each a port of its own", server.listen, server.admin_listen);
+        section.wrong(findings, key, message);
+    }
+    if server.max_inflated < server.max_body {
+        let key = later_of(section, "max_inflated", "max_body");
+        section.wrong(findings, key, "max_inflated is smaller than max_body: a plain body of that size could never be taken; make it as large at least");
+    }
+    proxies(section, &server, findings);
+    server
+}
+
+/// Which of two keys somebody set, the first if both.
+fn later_of<'k>(section: &Section<'_>, first: &'k str, second: &'k str) -> &'k str {
+    if !section.is_set_by_operator(first) && section.is_set_by_operator(second) { second } else { first }
+}
+
+/// A listener on all addresses of a port takes that port from every other one.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_address = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && same_address
+}
+
+fn proxies(section: &Section<'_>, server: &Server, findings: &mut Findings) {
+    use secrecy::ExposeSecret;
+    let has_secret = section.has("proxy_secret") || section.has("proxy_secret_file");
+    let names_proxies = section.has("trusted_proxies") && !section.texts("trusted_proxies").is_empty();
+    let secret_key = if section.has("proxy_secret") { "proxy_secret" } else { "proxy_secret_file" };
+    if names_proxies && !has_secret {
+        let why = "an address alone proves no tenant";
+        section.wrong(findings, "trusted_proxies", format!("there is no proxy_secret: {why}; set `proxy_secret_file`"));
+    }
+    if has_secret && !names_proxies && !section.was_refused("trusted_proxies") {
+        section.wrong(findings, secret_key, "no proxy is trusted, so nothing would ask for it; list the proxies in `trusted_proxies`");
+    }
+    if server.proxy_secret.as_ref().is_some_and(|secret| secret.expose_secret().chars().count() < 16) {
+        section.wrong(findings, secret_key, "the secret is too short; 16 characters or more");
+    }
+}
+
+/// Nothing configured means the dev profile, and that stays on loopback.
+fn profile(given: &Given<'_>, root: &Section<'_>, server: &Server, findings: &mut Findings) -> Profile {
+    let any = |key| !root.sub(key).names().is_empty() || given.places.any_refused_under(key);
+    let identity = any("tenants") || any("issuers");
+    if let Some(file) = &given.sources.file {
+        if !identity {
+            let message = "configures no tenant and no issuer: nobody could send; add [tenants.ID] here or in `tenants_file`";
+            findings.add(Place::whole_file(file), "", message);
+        }
+        return Profile::Configured;
+    }
+    if identity {
+        return Profile::Configured;
+    }
+    let section = root.sub("server");
+    for (key, address) in [("listen", server.listen), ("admin_listen", server.admin_listen)] {
+        if !address.ip().is_loopback() && !section.was_refused(key) {
+            let why = "no tenant and no issuer is configured, and the demo tenant of such a start stays on loopback";
+            section.wrong(findings, key, format!("{address} is reachable from outside, but {why}; give --config FILE, or listen on 127.0.0.1"));
+        }
+    }
+    Profile::Dev
+}
+
+fn enrich(given: &Given<'_>, section: &Section<'_>, catalog: &Catalog, findings: &mut Findings) -> Enrich {
+    let host = host_name(given.sources);
+    let replica = section.text("replica").map_or_else(|| host.clone(), str::to_owned);
+    let tags = section.sub("static_tags");
+    let mut static_tags = BTreeMap::new();
+    for name in tags.names() {
+        let clash = catalog.measurements.iter().find(|(_, measurement)| measurement.fields.contains_key(&name));
+        if let Some((measurement, _)) = clash {
+            tags.wrong(findings, &name, format!("it is a field of the measurement {measurement}, and one name cannot be both; choose another name"));
+        }
+        static_tags.extend(tags.text(&name).map(|value| (name, value.to_owned())));
+    }
+    Enrich {
+        instance: section.text("instance").map_or(host, str::to_owned),
+        lane: lane(&replica),
+        replica,
+        static_tags,
+        max_clock_skew: set(section.duration("max_clock_skew")),
+        max_future: set(section.duration("max_future")),
+        user_agent: set(section.flag("user_agent")),
+        path_rules: section.list("path_rules", values::path_rule),
+    }
+}
+
+/// The host name: a pod's own in Kubernetes.
+fn host_name(sources: &Sources) -> String {
+    let kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let usable = |name: &str| values::tag_value(name.trim()).ok().map(str::to_owned);
+    sources.variable("HOSTNAME").and_then(usable).or_else(|| usable(&kernel())).unwrap_or_else(|| "localhost".into())
+}
+
+/// A replica's lane, 0..1000: the ordinal of a StatefulSet's pod, so that replicas cannot share one, else a hash of the name.
+fn lane(replica: &str) -> u16 {
+    let ordinal = replica.rsplit_once('-').and_then(|(_, last)| last.parse::<u64>().ok());
+    let lane = ordinal.unwrap_or_else(|| xxh3_64(replica.as_bytes())) % 1000;
+    u16::try_from(lane).unwrap_or_default()
+}
+
+fn spool(section: &Section<'_>, profile: Profile) -> SpoolSettings {
+    let default = if profile == Profile::Dev { "data" } else { "/var/lib/tagline" };
+    SpoolSettings {
+        dir: section.text("dir").unwrap_or(default).into(),
+        // The only one that the schema lets pass.
+        durability: Durability::Memory,
+        max_memory: set(section.size("max_memory")),
+        max_dead_letters: set(section.size("max_dead_letters")),
+    }
+}
+
+fn log(section: &Section<'_>, profile: Profile) -> Log {
+    let format = match (section.text("format"), profile) {
+        (Some("json"), _) => LogFormat::Json,
+        (Some("text"), _) | (_, Profile::Dev) => LogFormat::Text,
+        (_, Profile::Configured) => LogFormat::Json,
+    };
+    Log { format, level: set(section.text("level")).to_owned() }
+}
+
+/// A session mode, unless it is not set.
+fn session(section: &Section<'_>) -> Option<SessionMode> {
+    section.read("session", values::session)
+}
+
+/// The limits that a table sets, over those below it.
+fn limits(section: &Section<'_>, below: Limits) -> Limits {
+    Limits {
+        points_per_second: section.int("points_per_second").unwrap_or(below.points_per_second),
+        burst: section.int("burst").unwrap_or(below.burst),
+        bytes_per_second: section.size("bytes_per_second").and_then(|n| u32::try_from(n).ok()).or(below.bytes_per_second),
+        in_flight: section.int("in_flight").unwrap_or(below.in_flight),
+        spool_share: section.number("spool_share").unwrap_or(below.spool_share),
+    }
+}

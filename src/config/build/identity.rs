@@ -1,0 +1,124 @@
+//! `[issuers.NAME]`
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use jsonwebtoken::DecodingKey;
+use secrecy::ExposeSecret;
+
+use super::super::finding::Findings;
+use super::super::section::Section;
+use super::super::settings::{Algorithm, Issuer, IssuerKey};
+use super::super::values;
+
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Shorter shared secrets can be searched for offline, by whoever holds one token (RFC 7518, 3.2, asks for 256 bits).
+const MIN_HMAC: usize = 32;
+
+/// The issuers of all layers. Each needs an issuer, an audience, algorithms and one key that fits them.
+pub(super) fn issuers(root: &Section<'_>, findings: &mut Findings) -> BTreeMap<String, Issuer> {
+    let mut by_claim: BTreeMap<String, Section<'_>> = BTreeMap::new();
+    let mut issuers = BTreeMap::new();
+    for (name, section) in root.named("issuers") {
+        if let Some(claim) = section.text("issuer") {
+            if let Some(first) = by_claim.get(claim) {
+                let other = format!("{} ({}) has the same issuer", first.own_key(), first.place("issuer"));
+                section.wrong(findings, "issuer", format!("{other}: a token would name both; leave one out"));
+            } else {
+                by_claim.insert(claim.to_owned(), section.clone());
+            }
+        }
+        issuers.extend(issuer(&section, findings).map(|issuer| (name, issuer)));
+    }
+    issuers
+}
+
+fn issuer(section: &Section<'_>, findings: &mut Findings) -> Option<Issuer> {
+    let mut missing = |key: &str, what: &str| findings.add(section.own_place(), section.key(key), what);
+    if !section.has("issuer") {
+        missing("issuer", "missing; write the `iss` claim of its tokens, such as \"https://login.example\"");
+    }
+    if !section.has("audience") || (section.texts("audience").is_empty() && !section.was_refused("audience")) {
+        missing("audience", "missing: tokens made for other services would be taken; write what `aud` must name");
+    }
+    let algorithms = section.list("algorithms", values::algorithm);
+    if algorithms.is_empty() && !section.was_refused("algorithms") {
+        missing("algorithms", "missing: name the only ones that are taken, such as [\"RS256\"]");
+    }
+    let leeway = section.duration("leeway").unwrap_or(Duration::from_secs(30));
+    if leeway > MAX_LEEWAY {
+        section.wrong(findings, "leeway", "more than 5 minutes: tokens would outlive their end by far; write \"30s\"");
+    }
+    Some(Issuer {
+        key: key(section, &algorithms, findings)?,
+        issuer: section.text("issuer")?.to_owned(),
+        audience: section.texts("audience").into_iter().map(str::to_owned).collect(),
+        algorithms,
+        tenant_claim: section.text("tenant_claim").unwrap_or("tenant_id").to_owned(),
+        leeway,
+    })
+}
+
+fn is_hmac(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+}
+
+fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings) -> Option<IssuerKey> {
+    let hmac = section.has("hmac_secret") || section.has("hmac_secret_file");
+    let public = section.has("public_key_file");
+    if hmac && public {
+        let why = "a shared secret is set too, and who knows one kind of key could sign for the other";
+        section.wrong(findings, "public_key_file", format!("{why}; leave one of the two out"));
+        return None;
+    }
+    if !hmac && !public {
+        // A refused `jwks_url` has its own finding.
+        if !section.has("jwks_url") {
+            let message = "no key; set `public_key_file`, or `hmac_secret_file` for HS algorithms";
+            findings.add(section.own_place(), section.own_key(), message);
+        }
+        return None;
+    }
+    let misfit = algorithms.iter().find(|algorithm| is_hmac(**algorithm) != hmac);
+    if let Some(algorithm) = misfit {
+        let message = if hmac {
+            format!("{algorithm:?} needs a public key, and a shared secret is set; set `public_key_file` instead, or take HS256")
+        } else {
+            format!("{algorithm:?} needs a shared secret, and a public key is set: anybody could sign with what is public; take RS256 or ES256")
+        };
+        section.wrong(findings, "algorithms", message);
+    }
+    if hmac {
+        let secret = section.secret("hmac_secret", "hmac_secret_file", findings)?;
+        if secret.expose_secret().len() < MIN_HMAC {
+            let key = if section.has("hmac_secret") { "hmac_secret" } else { "hmac_secret_file" };
+            section.wrong(findings, key, format!("the secret is too short; {MIN_HMAC} bytes or more, from a random source"));
+        }
+        return Some(IssuerKey::Hmac(secret));
+    }
+    let (path, pem) = section.file_text("public_key_file", findings)?;
+    if let Some(message) = wrong_pem(&pem, &path, algorithms) {
+        section.wrong(findings, "public_key_file", message);
+    }
+    Some(IssuerKey::PublicPem { pem, path })
+}
+
+/// What is wrong with a public key for these algorithms. What the file holds is never echoed.
+fn wrong_pem(pem: &str, path: &Path, algorithms: &[Algorithm]) -> Option<String> {
+    let path = path.display();
+    if pem.contains("PRIVATE KEY") {
+        return Some(format!("{path} holds a private key, which has no business here; write its public half (openssl pkey -pubout)"));
+    }
+    if !pem.contains("-----BEGIN ") {
+        return Some(format!("{path} is not PEM; it must begin with -----BEGIN PUBLIC KEY-----"));
+    }
+    let fits = |algorithm: &Algorithm| match algorithm {
+        Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem.as_bytes()).is_ok(),
+        Algorithm::EdDSA => DecodingKey::from_ed_pem(pem.as_bytes()).is_ok(),
+        _ => DecodingKey::from_rsa_pem(pem.as_bytes()).is_ok(),
+    };
+    let misfit = algorithms.iter().filter(|algorithm| !is_hmac(**algorithm)).find(|algorithm| !fits(algorithm))?;
+    Some(format!("{path} holds no public key for {misfit:?}; take the issuer's own key and algorithm"))
+}

@@ -1,0 +1,41 @@
+//! `[influxdb]`
+
+use super::super::environment::INFLUXDB;
+use super::super::finding::{Findings, Place};
+use super::super::section::Section;
+use super::super::settings::{Influx, Profile};
+use super::super::values;
+use super::set;
+
+/// The InfluxDB that points go to; `None` in a dev profile that names none. Half of one is a mistake.
+pub(super) fn influxdb(section: &Section<'_>, profile: Profile, findings: &mut Findings) -> Option<Influx> {
+    let token_set = section.has("token") || section.has("token_file");
+    let needed = [("url", section.has("url")), ("org", section.has("org")), ("token", token_set)];
+    let missing: Vec<&str> = needed.iter().filter(|(_, there)| !there).map(|(key, _)| *key).collect();
+    if missing.len() == needed.len() {
+        if profile == Profile::Configured {
+            let example = "set `url`, `org` and `token_file` in [influxdb], or INFLUXDB_URL, INFLUXDB_ORG and INFLUXDB_TOKEN";
+            findings.add(section.own_place(), "influxdb", format!("there is no InfluxDB that the points could go to; {example}"));
+        }
+        return None;
+    }
+    let token = section.secret("token", "token_file", findings);
+    if !missing.is_empty() {
+        let first_set = ["url", "org", "token", "token_file"].into_iter().find(|key| section.has(key));
+        let place = first_set.map_or(Place::BuiltIn, |key| section.place(key));
+        let variables = INFLUXDB.iter().filter(|(_, key)| missing.contains(key)).map(|(name, _)| *name);
+        let variables = variables.collect::<Vec<_>>().join(" and ");
+        findings.add(place, "influxdb", format!("{} missing; set {variables}, or the keys in [influxdb]", missing.join(" and ")));
+    }
+    Some(Influx {
+        url: section.read("url", values::url)?,
+        org: section.text("org")?.to_owned(),
+        bucket: set(section.text("bucket")).into(),
+        token: token?,
+        create_bucket: set(section.flag("create_bucket")),
+        gzip: set(section.flag("gzip")),
+        timeout: set(section.duration("timeout")),
+        retention: set(section.duration("retention")),
+        in_flight: set(section.int("in_flight")),
+    })
+}

@@ -1,0 +1,132 @@
+//! `[tenant_defaults]` and `[tenants.ID]`
+
+use std::collections::BTreeMap;
+
+
+use super::super::finding::Findings;
+use super::super::section::Section;
+use super::super::settings::{Limits, OriginRule, Require, Secret, Server, SessionMode, TenantSettings, WriteKey};
+use super::super::{Catalog, TenantId, values};
+use super::{limits, session, set};
+
+/// What holds for a tenant that says nothing else.
+pub(super) struct Defaults {
+    require: Require,
+    pub(super) session: SessionMode,
+    pub(super) limits: Limits,
+    max_events: usize,
+}
+
+impl Defaults {
+    /// Reads `[tenant_defaults]`; `session` is what `[enrich]` says.
+    pub(super) fn new(root: &Section<'_>, enrich_session: SessionMode, server: &Server, findings: &mut Findings) -> Self {
+        let section = root.sub("tenant_defaults");
+        let own = section.sub("limits");
+        let base = Limits {
+            points_per_second: set(own.int("points_per_second")),
+            burst: set(own.int("burst")),
+            bytes_per_second: None,
+            in_flight: set(own.int("in_flight")),
+            spool_share: set(own.number("spool_share")),
+        };
+        let defaults = Self {
+            require: require(&section).unwrap_or(Require::Any),
+            session: session(&section).unwrap_or(enrich_session),
+            limits: limits(&own, base),
+            max_events: server.max_events,
+        };
+        if too_small(defaults.limits.burst, server.max_events) {
+            // Whoever raised max_events above the default burst looks there.
+            let server_section = root.sub("server");
+            let message = burst_message(defaults.limits.burst, server.max_events);
+            if own.is_set_by_operator("burst") {
+                own.wrong(findings, "burst", message);
+            } else {
+                server_section.wrong(findings, "max_events", message);
+            }
+        }
+        defaults
+    }
+}
+
+fn too_small(burst: u32, max_events: usize) -> bool {
+    usize::try_from(burst).is_ok_and(|burst| burst < max_events)
+}
+
+fn burst_message(burst: u32, max_events: usize) -> String {
+    format!("the burst {burst} is below server.max_events {max_events}: a full request could never pass; raise the burst or lower max_events")
+}
+
+fn require(section: &Section<'_>) -> Option<Require> {
+    section.text("require").map(|text| if text == "jwt" { Require::Jwt } else { Require::Any })
+}
+
+/// The tenants of all layers.
+pub(super) fn tenants(
+    root: &Section<'_>,
+    defaults: &Defaults,
+    catalog: &Catalog,
+    findings: &mut Findings,
+) -> BTreeMap<TenantId, TenantSettings> {
+    let mut owners: BTreeMap<String, Section<'_>> = BTreeMap::new();
+    let mut tenants = BTreeMap::new();
+    for (name, section) in root.named("tenants") {
+        let Some(id) = TenantId::parse(&name) else { continue };
+        let own = section.sub("limits");
+        let limits = limits(&own, defaults.limits);
+        if own.int::<u32>("burst").is_some() && too_small(limits.burst, defaults.max_events) {
+            own.wrong(findings, "burst", burst_message(limits.burst, defaults.max_events));
+        }
+        let mut keys = BTreeMap::new();
+        for (name, key) in section.named("keys") {
+            one_owner(&key, &mut owners, findings);
+            keys.extend(write_key(&key, catalog, findings).map(|key| (name, key)));
+        }
+        let settings = TenantSettings {
+            bucket: section.text("bucket").map(Into::into),
+            disabled: section.flag("disabled").unwrap_or(false),
+            require: require(&section).unwrap_or(defaults.require),
+            session: session(&section).unwrap_or(defaults.session),
+            keys,
+            limits,
+        };
+        tenants.insert(id, settings);
+    }
+    tenants
+}
+
+/// A write key names one tenant and one row: two with the same key are a mistake at the second. The key is never echoed.
+fn one_owner<'m>(key: &Section<'m>, owners: &mut BTreeMap<String, Section<'m>>, findings: &mut Findings) {
+    let Some(text) = key.text("key") else { return };
+    if let Some(first) = owners.get(text) {
+        let (earlier, later) = if first.place("key") <= key.place("key") { (first, key) } else { (key, first) };
+        let message = format!("{} ({}) has the same key; give each its own", earlier.own_key(), earlier.place("key"));
+        later.wrong(findings, "key", message);
+    } else {
+        owners.insert(text.to_owned(), key.clone());
+    }
+}
+
+fn write_key(section: &Section<'_>, catalog: &Catalog, findings: &mut Findings) -> Option<WriteKey> {
+    if !section.has("key") {
+        findings.add(section.own_place(), section.key("key"), "missing; `tagline token --write-key` makes one");
+    }
+    let origins: Vec<OriginRule> = section.list("origins", values::origin);
+    if origins.is_empty() && !section.was_refused("origins") {
+        let message = "missing: no page could use the key; list origins such as \"https://app.example\", or \"*\" for servers too";
+        findings.add(section.own_place(), section.key("origins"), message);
+    }
+    let measurements = section.texts("measurements");
+    for (i, name) in measurements.iter().enumerate().filter(|(_, name)| catalog.get(name).is_none()) {
+        let hint = values::nearest(name, catalog.measurements.keys().map(String::as_str))
+            .map_or_else(|| "describe it in [measurements.NAME]".to_owned(), |near| format!("did you mean \"{near}\"?"));
+        let message = format!("{} is no known measurement; {hint}", values::quote(name));
+        findings.add(section.item_place("measurements", i), section.key("measurements"), message);
+    }
+    Some(WriteKey {
+        key: Secret::from(section.text("key")?.to_owned()),
+        origins,
+        expires: section.read("expires", values::instant),
+        measurements: measurements.into_iter().map(str::to_owned).collect(),
+    })
+}

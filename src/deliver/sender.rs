@@ -1,0 +1,344 @@
+//! One lane's sender: a batch, its answers, and what follows from each, until every point has ended.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::answer::{self, Answer};
+use super::batch::Batch;
+use super::dead_letters::{DeadLetters, Refusal};
+use super::files::LineFiles;
+use super::gate::{Gate, Pace};
+use super::influx::InfluxWriter;
+use super::LaneState;
+use crate::clock::Clock;
+use crate::encode;
+use crate::metrics::{Metrics, WriteResult};
+use crate::outcome::{Account, Loss, Outcome};
+
+/// After how many failures of its own, while others pass, a batch is divided.
+const ALONE_BEFORE_SPLIT: u32 = 3;
+/// After how many such failures a single line is given up as the cause.
+const ALONE_BEFORE_DEAD: u32 = 8;
+/// How long an account that sent bad lines gets batches of its own.
+const ASIDE: Duration = Duration::from_secs(60);
+/// How many dead-letter writes run at once; whoever holds all the permits knows that none is under way.
+pub(crate) const LETTER_WRITERS: u32 = 4;
+
+/// Where a lane writes.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    Influx(InfluxWriter),
+    Files(LineFiles),
+}
+
+impl Destination {
+    fn gzip(&self) -> bool {
+        matches!(self, Self::Influx(influx) if influx.gzip)
+    }
+
+    async fn write(&self, bucket: &str, body: Bytes) -> Answer {
+        match self {
+            Self::Influx(influx) => influx.write(bucket, body).await,
+            Self::Files(files) => files.write(bucket, body).await,
+        }
+    }
+}
+
+/// What all lanes share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) destination: Destination,
+    pub(crate) server: Gate,
+    pub(crate) dead_letters: Arc<DeadLetters>,
+    pub(crate) letter_writers: Arc<Semaphore>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
+    pub(crate) pace: Pace,
+    /// The gateway stops: one try for each batch, and no waiting.
+    pub(crate) flushing: AtomicBool,
+}
+
+/// What a batch left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    /// Parts of a refused batch that are looked at more closely, aside from the others' way.
+    pub(crate) aside: Vec<Batch>,
+    /// What did not go while the gateway stops.
+    pub(crate) left: Vec<Batch>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    pub(crate) bucket: Arc<str>,
+    pub(crate) gate: Gate,
+    pub(crate) shared: Arc<Shared>,
+    suspects: Mutex<HashMap<usize, (Arc<Account>, Instant)>>,
+    /// How many batches the server had taken when it last denied this bucket; `u64::MAX`: it did not yet.
+    denied_at: AtomicU64,
+}
+
+impl Sender {
+    pub(crate) fn new(bucket: Arc<str>, shared: Arc<Shared>) -> Self {
+        let gate = Gate::new(format!("bucket {bucket}"), shared.pace);
+        Self { bucket, gate, shared, suspects: Mutex::default(), denied_at: AtomicU64::new(u64::MAX) }
+    }
+
+    pub(crate) fn state(&self) -> LaneState {
+        match (self.gate.state(), self.shared.server.state()) {
+            (LaneState::Paused(why), _) | (_, LaneState::Paused(why)) => LaneState::Paused(why),
+            (LaneState::Flowing, LaneState::Flowing) => LaneState::Flowing,
+            _ => LaneState::BackingOff,
+        }
+    }
+
+    /// Whether an account lately sent bad lines.
+    pub(crate) fn is_suspect(&self, account: &Arc<Account>) -> bool {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.is_empty() {
+            return false;
+        }
+        let now = Instant::now();
+        suspects.retain(|_, (_, until)| *until > now);
+        suspects.contains_key(&(Arc::as_ptr(account) as usize))
+    }
+
+    fn suspect(&self, account: &Arc<Account>) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.insert(Arc::as_ptr(account) as usize, (Arc::clone(account), Instant::now() + ASIDE));
+    }
+
+    /// Writes a batch until all of its points ended, or left in the [`Rest`]. `aside`: it is in nobody's way, and is bisected here.
+    pub(crate) async fn send(&self, batch: Batch, aside: bool) -> Rest {
+        let mut rest = Rest::default();
+        let mut work = vec![batch];
+        while let Some(batch) = work.pop() {
+            let again = self.attempt(batch, &mut rest).await;
+            for part in again {
+                let single = part.records().first().filter(|_| part.accounts() == 1).map(|record| Arc::clone(record.account()));
+                match single {
+                    Some(account) if !aside && self.is_suspect(&account) => rest.aside.push(part),
+                    _ => work.push(part),
+                }
+            }
+        }
+        rest
+    }
+
+    /// One write and what follows: the parts that are to be written (again).
+    async fn attempt(&self, mut batch: Batch, rest: &mut Rest) -> Vec<Batch> {
+        let shared = &self.shared;
+        let body = match batch.body(shared.destination.gzip()).await {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(bucket = &*self.bucket, "a batch could not be compressed: {error}");
+                tokio::time::sleep(shared.pace.backoff).await;
+                return vec![batch];
+            }
+        };
+        let bucket = self.gate.pass().await;
+        let server = shared.server.pass().await;
+        let started = Instant::now();
+        let answer = shared.destination.write(&self.bucket, body).await;
+        let took = started.elapsed();
+        let flushing = shared.flushing.load(Ordering::Relaxed);
+        match answer {
+            Answer::Done => {
+                bucket.delivered();
+                server.delivered();
+                self.done(batch, took);
+                return Vec::new();
+            }
+            Answer::Refused { status, message } => {
+                bucket.good();
+                server.good();
+                shared.metrics.write(WriteResult::Refused, took);
+                return self.refused(batch, status, message).await;
+            }
+            Answer::TooLarge => {
+                bucket.good();
+                server.good();
+                shared.metrics.write(WriteResult::Refused, took);
+                return match batch.halves() {
+                    Ok((left, right)) => vec![right, left],
+                    Err(batch) => self.bury(batch, 413, "larger than InfluxDB takes", Vec::new()).await,
+                };
+            }
+            Answer::Later { why, suspicious } => {
+                drop(bucket);
+                server.later();
+                shared.metrics.write(WriteResult::Retried, took);
+                tracing::debug!(bucket = &*self.bucket, points = batch.points(), "a write will be tried again: {why}");
+                if !flushing {
+                    return self.failed(batch, &why, suspicious).await;
+                }
+            }
+            Answer::Denied(status) => {
+                let why = format!(
+                    "InfluxDB answered {status}: the token is not valid, or may not write to bucket {:?}; set influxdb.token \
+                     (INFLUXDB_TOKEN) to a token with write permission (`tagline setup` makes one)",
+                    self.bucket
+                );
+                // A server that takes others' batches with the same token denies this bucket, not the token.
+                let taken = shared.server.delivered();
+                let before = self.denied_at.swap(taken, Ordering::Relaxed);
+                if status == 403 && before < taken {
+                    server.good();
+                    bucket.pause(why);
+                } else {
+                    drop(bucket);
+                    server.pause(why);
+                }
+                shared.metrics.write(WriteResult::Paused, took);
+            }
+            Answer::NotFound => {
+                server.good();
+                shared.metrics.write(WriteResult::Paused, took);
+                match self.create().await {
+                    Ok(()) => {
+                        bucket.good();
+                        return vec![batch];
+                    }
+                    Err(why) => bucket.pause(why),
+                }
+            }
+            Answer::Odd(status) => {
+                drop(server);
+                bucket.pause(format!("the server answered {status}, which no InfluxDB 2 does to a write: is influxdb.url right, or a proxy in between?"));
+                shared.metrics.write(WriteResult::Paused, took);
+            }
+        }
+        if flushing {
+            rest.left.push(batch);
+            return Vec::new();
+        }
+        vec![batch]
+    }
+
+    fn done(&self, batch: Batch, took: Duration) {
+        let shared = &self.shared;
+        shared.metrics.write(WriteResult::Delivered, took);
+        let lag = shared.clock.now().saturating_sub(batch.oldest().unwrap_or_else(|| shared.clock.now()));
+        shared.metrics.delivered(batch.points(), Duration::from_nanos(u64::try_from(lag).unwrap_or(0)));
+        batch.into_records().into_iter().for_each(|record| record.settle(Outcome::Delivered));
+    }
+
+    /// A failure that will pass; unless it is the batch's own, which shows when others pass meanwhile.
+    async fn failed(&self, mut batch: Batch, why: &str, suspicious: bool) -> Vec<Batch> {
+        let taken = self.shared.server.delivered();
+        if suspicious && batch.seen.is_some_and(|seen| taken > seen) {
+            batch.alone += 1;
+        }
+        if batch.alone >= ALONE_BEFORE_SPLIT {
+            let alone = batch.alone;
+            match batch.halves() {
+                Ok((left, right)) => {
+                    tracing::warn!(bucket = &*self.bucket, "a batch failed {alone} times while others passed: it is divided ({why})");
+                    return vec![right, left];
+                }
+                Err(single) if alone >= ALONE_BEFORE_DEAD => {
+                    let why = format!("failed {alone} times while others passed: {why}");
+                    return self.bury(single, 500, &why, Vec::new()).await;
+                }
+                Err(single) => {
+                    batch = single;
+                    batch.alone = alone;
+                }
+            }
+        }
+        batch.seen = Some(taken);
+        // The others go first: if they pass, it is not the server.
+        tokio::time::sleep(self.shared.pace.backoff.mul_f64(0.5 + fastrand::f64())).await;
+        vec![batch]
+    }
+
+    async fn create(&self) -> Result<(), String> {
+        let Destination::Influx(influx) = &self.shared.destination else { return Err("not found".to_owned()) };
+        let missing = format!("InfluxDB answered 404: there is no bucket {:?} in organisation {:?}", self.bucket, influx.org());
+        if !influx.create_bucket {
+            return Err(format!("{missing}; create it (`tagline setup`), or set influxdb.create_bucket"));
+        }
+        influx.create(&self.bucket).await.map_err(|why| format!("{missing}, and it could not be created: {why}"))?;
+        tracing::info!(bucket = &*self.bucket, "created the bucket");
+        Ok(())
+    }
+
+    /// 400 or 422: by account first, then down to the bad lines.
+    async fn refused(&self, batch: Batch, status: u16, message: String) -> Vec<Batch> {
+        if batch.accounts() > 1 {
+            return batch.by_account();
+        }
+        if let Some(record) = batch.records().first() {
+            self.suspect(record.account());
+        }
+        let named: Vec<Option<String>> = if status == 400 {
+            let lines: Vec<&[u8]> = batch.records().iter().flat_map(|record| encode::lines(record.lines())).collect();
+            answer::named(&message, lines.into_iter())
+        } else {
+            Vec::new()
+        };
+        let named_count = named.iter().flatten().count();
+        let wholly = match status {
+            400 => named_count > 0 && named_count == named.len(),
+            _ => answer::dropped(&message) == Some(batch.points()),
+        };
+        if wholly {
+            return self.bury(batch, status, &message, named).await;
+        }
+        if named_count > 0 {
+            // The bad ones are named: apart they are refused wholly, and the others pass.
+            let marks: Vec<bool> = named.iter().map(Option::is_some).collect();
+            let (bad, good) = batch.partition(&marks);
+            return [bad, good].into_iter().filter(|part| part.points() > 0).collect();
+        }
+        match batch.halves() {
+            Ok((left, right)) => vec![right, left],
+            Err(single) => self.bury(single, status, &message, named).await,
+        }
+    }
+
+    /// Dead letters: written and settled on a blocking thread, which no abort can stop between the two.
+    async fn bury(&self, batch: Batch, status: u16, reason: &str, named: Vec<Option<String>>) -> Vec<Batch> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.shared.letter_writers).acquire_owned().await;
+        let (letters, bucket, reason) = (Arc::clone(&self.shared.dead_letters), Arc::clone(&self.bucket), reason.to_owned());
+        let points = batch.points();
+        tracing::warn!(bucket = &*self.bucket, points, status, "lines were refused for good: dead letters");
+        let buried = tokio::task::spawn_blocking(move || {
+            bury(&letters, &bucket, batch, status, &reason, &named);
+            drop(permit);
+        });
+        if let Err(error) = buried.await {
+            tracing::error!("dead letters were not written: {error}");
+        }
+        Vec::new()
+    }
+}
+
+fn bury(letters: &DeadLetters, bucket: &str, batch: Batch, status: u16, reason: &str, named: &[Option<String>]) {
+    let mut at = 0;
+    for record in batch.into_records() {
+        let lines = record.lines().clone();
+        let refusals: Vec<Refusal<'_>> = encode::lines(&lines)
+            .map(|line| {
+                let reason = named.get(at).and_then(Option::as_deref).unwrap_or(reason);
+                at += 1;
+                Refusal { line, reason, brief: answer::brief(status, reason) }
+            })
+            .collect();
+        let tenant = record.account().name().to_owned();
+        match letters.write(&tenant, bucket, &refusals) {
+            Ok(()) => record.settle(Outcome::DeadLettered),
+            Err(error) => {
+                tracing::error!(tenant, bucket, points = record.points(), "dead letters could not be written, the points are lost: {error}");
+                record.settle(Outcome::Lost(Loss::DeadLettersFull));
+            }
+        }
+    }
+}
