@@ -8,8 +8,10 @@
 
 mod support;
 
+mod commands;
 mod container;
 mod delivery;
+mod observability;
 mod outage;
 mod servers;
 mod stop;
