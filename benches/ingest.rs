@@ -16,9 +16,8 @@ use divan::counter::ItemsCount;
 use tagline::admit::Quota;
 use tagline::auth::{Authenticator, Directory, Presented, Profile as TenantProfile, Tenant};
 use tagline::config::{
-    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Limits, Log, LogFormat, Measurement,
-    OriginRule, Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId,
-    TenantSettings, WriteKey,
+    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Limits, Log, LogFormat, Measurement, OriginRule,
+    Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId, TenantSettings, WriteKey,
 };
 use tagline::decode::{Decoded, decode};
 use tagline::encode::encode;
@@ -32,7 +31,8 @@ static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
 
 const NOW: i64 = 1_790_000_000_000_123_456;
 const EVENTS: [usize; 2] = [1, 100];
-const CHROME: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
+const CHROME: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
 const MAX_EVENTS: usize = 5_000;
 
 fn main() {
@@ -68,19 +68,10 @@ fn enriching_one_event_with_its_user_agent(bencher: Bencher<'_, '_>) {
     let decoded = read(&body);
     let mut arena = Bump::with_capacity(4 << 10);
     bencher.bench_local(|| {
-        let request = gateway.enricher.request(
-            Context {
-                user_agent: Some(CHROME),
-                ..gateway.context()
-            },
-            &decoded.defaults,
-        );
+        let request =
+            gateway.enricher.request(Context { user_agent: Some(CHROME), ..gateway.context() }, &decoded.defaults);
         arena.reset();
-        decoded
-            .items
-            .iter()
-            .flatten()
-            .all(|event| request.point(event, &arena).is_ok())
+        decoded.items.iter().flatten().all(|event| request.point(event, &arena).is_ok())
     });
 }
 
@@ -90,12 +81,7 @@ fn encoding(bencher: Bencher<'_, '_>, events: usize) {
     let decoded = read(&body);
     let request = gateway.enricher.request(gateway.context(), &decoded.defaults);
     let arena = Bump::new();
-    let points: Vec<_> = decoded
-        .items
-        .iter()
-        .flatten()
-        .flat_map(|event| request.point(event, &arena))
-        .collect();
+    let points: Vec<_> = decoded.items.iter().flatten().flat_map(|event| request.point(event, &arena)).collect();
     assert_eq!(points.len(), events);
     let mut line = Vec::with_capacity(1 << 20);
     bencher.counter(ItemsCount::new(events)).bench_local(|| {
@@ -111,13 +97,7 @@ fn ingesting(bencher: Bencher<'_, '_>, events: usize) {
     let (body, gateway) = (body(events), Gateway::new());
     bencher.counter(ItemsCount::new(events)).bench(|| {
         let charge = |_| Ok::<(), Infallible>(());
-        ingest(
-            &gateway.enricher,
-            gateway.context(),
-            black_box(&body),
-            MAX_EVENTS,
-            charge,
-        )
+        ingest(&gateway.enricher, gateway.context(), black_box(&body), MAX_EVENTS, charge)
     });
 }
 
@@ -157,25 +137,13 @@ impl Gateway {
         };
         let directory = Arc::new(Directory::new([profile]));
         let authenticator = Authenticator::new(&settings, directory).expect("sound settings");
-        let presented = Presented {
-            write_keys: vec![key],
-            ..Presented::default()
-        };
+        let presented = Presented { write_keys: vec![key], ..Presented::default() };
         let tenant = authenticator.verify(&presented, NOW).expect("a good key");
-        Self {
-            tenant,
-            enricher: Enricher::new(&settings),
-        }
+        Self { tenant, enricher: Enricher::new(&settings) }
     }
 
     fn context(&self) -> Context<'_> {
-        Context {
-            tenant: &self.tenant,
-            received: NOW,
-            sent_at_ms: None,
-            user_agent: None,
-            traceparent: None,
-        }
+        Context { tenant: &self.tenant, received: NOW, sent_at_ms: None, user_agent: None, traceparent: None }
     }
 }
 
@@ -201,17 +169,11 @@ fn settings(id: &TenantId, key: &str) -> Settings {
         keys: BTreeMap::from([("web".to_owned(), key)]),
         limits,
     };
-    let whole = FieldRule {
-        kind: FieldType::Int,
-        bounds: Some(Bounds { min: 0.0, max: 1e9 }),
-    };
+    let whole = FieldRule { kind: FieldType::Int, bounds: Some(Bounds { min: 0.0, max: 1e9 }) };
     let measurement = Measurement {
         needs: vec!["view_name".to_owned(), "action_name".to_owned()],
         tags: ["browser", "device", "os", "path"].map(str::to_owned).to_vec(),
-        fields: BTreeMap::from([
-            ("duration_ms".to_owned(), whole),
-            ("element_count".to_owned(), whole),
-        ]),
+        fields: BTreeMap::from([("duration_ms".to_owned(), whole), ("element_count".to_owned(), whole)]),
         other_fields: true,
     };
     let measurements = BTreeMap::from([("frontend_performance".to_owned(), measurement)]);
@@ -247,10 +209,7 @@ fn settings(id: &TenantId, key: &str) -> Settings {
             max_memory: 1 << 20,
             max_dead_letters: 1 << 20,
         },
-        log: Log {
-            format: LogFormat::Text,
-            level: "info".to_owned(),
-        },
+        log: Log { format: LogFormat::Text, level: "info".to_owned() },
         issuers: BTreeMap::new(),
         tenants: BTreeMap::from([(id.clone(), tenant)]),
         catalog: Arc::new(Catalog { measurements }),

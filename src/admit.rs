@@ -65,14 +65,7 @@ impl<C: Clock + Clone> Quota<C> {
     fn with_clock(limits: Limits, replicas: u32, max_events: usize, max_body: usize, clock: &C) -> Self {
         let share = |rate: u32| rate / replicas.max(1);
         let burst = |burst: u32, floor: usize| burst.max(u32::try_from(floor).unwrap_or(u32::MAX));
-        let bytes = |rate| {
-            Rate::new(
-                "bytes_per_second",
-                share(rate),
-                burst(rate, max_body),
-                clock.clone(),
-            )
-        };
+        let bytes = |rate| Rate::new("bytes_per_second", share(rate), burst(rate, max_body), clock.clone());
         Self {
             points: Rate::new(
                 "points_per_second",
@@ -96,21 +89,12 @@ impl<C: Clock> Quota<C> {
     pub fn enter(&self) -> Result<Permit<'_, C>, Exceeded> {
         let taken = self
             .in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-                (n < self.max_in_flight).then_some(n + 1)
-            });
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < self.max_in_flight).then_some(n + 1));
         if taken.is_err() {
-            return Err(Exceeded {
-                limit: "in_flight",
-                retry_after: IN_FLIGHT_WAIT,
-            });
+            return Err(Exceeded { limit: "in_flight", retry_after: IN_FLIGHT_WAIT });
         }
         // From here on the place is given back by drop, on the way out through an error too.
-        let mut permit = Permit {
-            quota: self,
-            door_wait: Duration::ZERO,
-            bytes_wait: AtomicU64::new(0),
-        };
+        let mut permit = Permit { quota: self, door_wait: Duration::ZERO, bytes_wait: AtomicU64::new(0) };
         if self.points.charge(1)? == 0 {
             permit.door_wait = self.points.interval();
         }
@@ -154,21 +138,14 @@ impl<C: Clock> Permit<'_, C> {
         self.quota.points.charge(rest).map(|_| ()).map_err(|exceeded| {
             // The retry pays at the door again, and for its bytes.
             let retry_after = exceeded.retry_after.saturating_add(self.quota.points.interval());
-            Exceeded {
-                retry_after,
-                ..exceeded
-            }
-            .at_least(bytes_wait)
+            Exceeded { retry_after, ..exceeded }.at_least(bytes_wait)
         })
     }
 }
 
 impl Exceeded {
     fn at_least(self, wait: Duration) -> Self {
-        Self {
-            retry_after: self.retry_after.max(wait),
-            ..self
-        }
+        Self { retry_after: self.retry_after.max(wait), ..self }
     }
 }
 
@@ -191,8 +168,6 @@ impl<C: Clock> fmt::Debug for Quota<C> {
 
 impl<C: Clock> fmt::Debug for Permit<'_, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit")
-            .field("quota", self.quota)
-            .finish_non_exhaustive()
+        f.debug_struct("Permit").field("quota", self.quota).finish_non_exhaustive()
     }
 }

@@ -104,9 +104,7 @@ impl Rights {
     /// What either of two proofs of one tenant may write.
     fn or(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Only(ours), Self::Only(theirs)) => {
-                Self::Only(Arc::new(ours.union(&theirs).cloned().collect()))
-            }
+            (Self::Only(ours), Self::Only(theirs)) => Self::Only(Arc::new(ours.union(&theirs).cloned().collect())),
             _ => Self::All,
         }
     }

@@ -97,18 +97,20 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let sources = Sources::from_process(arguments.config);
     match arguments.command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default())) {
         Command::Serve(_) => serve::run(settings(&sources)?, clock).await,
-        Command::Check(args) => check::run(&args, &sources, &mut io::stdout()),
-        Command::Setup(args) => setup::run(&args).await,
+        Command::Check(_) => check::run(&sources, &mut io::stdout()),
+        Command::Setup(args) => setup::run(args).await,
         Command::Token(args) => {
             let settings = if args.write_key { None } else { Some(settings(&sources)?) };
             token::run(&args, settings.as_ref(), &clock, &mut io::stdout())
         }
-        Command::Replay(args) => replay::run(&args, &settings(&sources)?, &clock).await,
+        Command::Replay(args) => replay::run(args, &settings(&sources)?, clock).await,
     }
 }
 
 fn settings(sources: &Sources) -> Result<Settings, Failure> {
     config::load(sources).map_err(|findings| {
-        Failure::Misuse(format!("{findings}\n\nThe settings have mistakes; nothing was started. `tagline check` says them too."))
+        Failure::Misuse(format!(
+            "{findings}\n\nThe settings have mistakes; nothing was started. `tagline check` says them too."
+        ))
     })
 }

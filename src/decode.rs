@@ -116,9 +116,7 @@ pub enum DecodeError {
         column: usize,
     },
     /// JSON of no known shape.
-    #[error(
-        "the body is none of: an event, an array of events, an envelope {{events:[…]}}, a metric list: {0}"
-    )]
+    #[error("the body is none of: an event, an array of events, an envelope {{events:[…]}}, a metric list: {0}")]
     UnknownShape(&'static str),
     /// More events than one request may carry.
     #[error("{found} events in one request; the limit is {limit}")]
@@ -147,10 +145,7 @@ pub fn decode<'b>(body: &'b [u8], max_events: usize) -> Result<Decoded<'b>, Deco
     }
     // What cannot be held stands in the body's own members: an event on its own, or what an envelope says for all.
     let items = vec![Err(salvage::why_unreadable(text))];
-    Ok(Decoded {
-        items,
-        ..Decoded::default()
-    })
+    Ok(Decoded { items, ..Decoded::default() })
 }
 
 fn text(body: &[u8]) -> Result<&str, DecodeError> {
@@ -171,9 +166,5 @@ fn not_json(error: &serde_json::Error) -> DecodeError {
         Category::Eof => "the end in the middle of a value",
         Category::Io | Category::Syntax | Category::Data => "a syntax error",
     };
-    DecodeError::NotJson {
-        what,
-        line: error.line(),
-        column: error.column(),
-    }
+    DecodeError::NotJson { what, line: error.line(), column: error.column() }
 }

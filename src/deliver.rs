@@ -13,6 +13,7 @@ mod files;
 mod gate;
 pub(crate) mod influx;
 mod lane;
+mod refusal;
 mod sender;
 mod spill;
 #[cfg(test)]
@@ -20,9 +21,8 @@ mod tests;
 
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::Letter;
-pub(crate) use files::{private_file, utc};
 pub(crate) use gate::Pace;
-pub(crate) use spill::{Contents, Spilled, read as read_spill};
+pub(crate) use spill::{Spilled, read as read_spill};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -70,7 +70,8 @@ pub struct Stopped {
 
 type Lanes = Arc<Mutex<BTreeMap<Arc<str>, (Arc<Sender>, JoinHandle<()>)>>>;
 
-/// Running delivery: a task for each lane, and one that starts them. Stop it with [`Delivery::stop`]; dropped, it ends where it stands.
+/// Running delivery: a task for each lane, and one that starts them. Stop it with [`Delivery::stop`]; dropped, it goes on
+/// until the runtime ends.
 #[derive(Debug)]
 pub struct Delivery {
     spool: Spool,
@@ -98,9 +99,11 @@ impl Delivery {
         metrics: Arc<Metrics>,
     ) -> Result<Self, String> {
         let (destination, name, in_flight) = match influxdb {
-            Some(settings) => {
-                (Destination::Influx(InfluxWriter::new(settings)?), format!("server {}", settings.url), settings.in_flight)
-            }
+            Some(settings) => (
+                Destination::Influx(Box::new(InfluxWriter::new(settings)?)),
+                format!("server {}", settings.url),
+                settings.in_flight,
+            ),
             // One file: a second write would only wait for the first.
             None => (Destination::Files(LineFiles::new(&dir, clock.clone())), "line protocol files".to_owned(), 1),
         };
@@ -116,19 +119,15 @@ impl Delivery {
             flushing: AtomicBool::new(false),
         });
         let (phase, _) = watch::channel(Phase::Running);
-        let opening = Opening { spool: spool.clone(), shared: Arc::clone(&shared), lanes: Lanes::default(), in_flight, phase };
+        let opening =
+            Opening { spool: spool.clone(), shared: Arc::clone(&shared), lanes: Lanes::default(), in_flight, phase };
         let starter = tokio::spawn(start_lanes(opening.clone()));
         Ok(Self { spool, dir, shared, opening, starter })
     }
 
-    /// Every lane and its state, by bucket.
-    pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
-        lock(&self.opening.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
-    }
-
-    /// The last dead letters of a tenant, oldest first, without their lines.
-    pub fn dead_letters(&self, tenant: &str) -> Vec<DeadLetter> {
-        self.shared.dead_letters.recent(tenant)
+    /// What others may look at while it runs.
+    pub fn view(&self) -> View {
+        View { lanes: Arc::clone(&self.opening.lanes), dead_letters: Arc::clone(&self.shared.dead_letters) }
     }
 
     /// Closes the spool and gives every batch one immediate try, for at most `budget`; what is left then goes to a spill file.
@@ -165,7 +164,8 @@ impl Delivery {
         open_lanes(&destinations, &self.opening);
         self.shared.server.flush();
         lock(&self.opening.lanes).values().for_each(|(sender, _)| sender.gate.flush());
-        let mut tasks: Vec<JoinHandle<()>> = std::mem::take(&mut *lock(&self.opening.lanes)).into_values().map(|(_, task)| task).collect();
+        let mut tasks: Vec<JoinHandle<()>> =
+            std::mem::take(&mut *lock(&self.opening.lanes)).into_values().map(|(_, task)| task).collect();
         for task in &mut tasks {
             // A deadline that has passed still lets a lane that is done say so.
             let _ = tokio::time::timeout_at(deadline, task).await;
@@ -176,6 +176,25 @@ impl Delivery {
         }
         // Letters that are being written settle their points themselves.
         let _ = self.shared.letter_writers.acquire_many(LETTER_WRITERS).await;
+    }
+}
+
+/// What delivery shows of itself: to readiness and to the admin listener.
+#[derive(Clone, Debug)]
+pub struct View {
+    lanes: Lanes,
+    dead_letters: Arc<DeadLetters>,
+}
+
+impl View {
+    /// Every lane and its state, by bucket.
+    pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
+        lock(&self.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
+    }
+
+    /// The last dead letters of a tenant, oldest first, without their lines.
+    pub fn dead_letters(&self, tenant: &str) -> Vec<DeadLetter> {
+        self.dead_letters.recent(tenant)
     }
 }
 
@@ -206,7 +225,8 @@ fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
     for bucket in destinations {
         lanes.entry(Arc::clone(bucket)).or_insert_with(|| {
             let sender = Arc::new(Sender::new(Arc::clone(bucket), Arc::clone(&opening.shared)));
-            let lane = lane::run(Arc::clone(&sender), opening.spool.clone(), opening.in_flight, opening.phase.subscribe());
+            let lane =
+                lane::run(Arc::clone(&sender), opening.spool.clone(), opening.in_flight, opening.phase.subscribe());
             (sender, tokio::spawn(lane))
         });
     }
@@ -234,7 +254,11 @@ fn spill_all(dir: &std::path::Path, now: i64, records: Vec<Record>) -> Result<(P
     match spill::write(dir, now, &records) {
         Ok(path) => {
             records.into_iter().for_each(|record| record.settle(Outcome::Spilled));
-            tracing::warn!(points, "what InfluxDB did not take is in {}; send it with `tagline replay`", path.display());
+            tracing::warn!(
+                points,
+                "what InfluxDB did not take is in {}; send it with `tagline replay`",
+                path.display()
+            );
             Ok((path, points))
         }
         Err(error) => {
@@ -243,7 +267,12 @@ fn spill_all(dir: &std::path::Path, now: i64, records: Vec<Record>) -> Result<(P
                 *tenants.entry(record.account().name().to_owned()).or_default() += u64::from(record.points());
                 record.settle(Outcome::Lost(Loss::Shutdown));
             }
-            tracing::error!(points, ?tenants, "points are lost: they could not be spilled to {}: {error}", dir.display());
+            tracing::error!(
+                points,
+                ?tenants,
+                "points are lost: they could not be spilled to {}: {error}",
+                dir.display()
+            );
             Err(points)
         }
     }

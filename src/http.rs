@@ -74,11 +74,7 @@ impl Listeners {
 pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, workers: usize) -> io::Result<Listeners> {
     let public = public_server(Arc::clone(state), public, workers)?;
     let admin = admin_server(Arc::clone(state), admin)?;
-    Ok(Listeners {
-        public: public.handle(),
-        admin: admin.handle(),
-        tasks: [tokio::spawn(public), tokio::spawn(admin)],
-    })
+    Ok(Listeners { public: public.handle(), admin: admin.handle(), tasks: [tokio::spawn(public), tokio::spawn(admin)] })
 }
 
 fn public_server(state: Arc<State>, listener: TcpListener, workers: usize) -> io::Result<Server> {

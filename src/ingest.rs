@@ -47,10 +47,7 @@ pub fn ingest<E>(
     let at = context.received;
     let request = enricher.request(context, &decoded.defaults);
     let mut arena = Bump::with_capacity(ARENA);
-    let mut lines = Lines {
-        body: Vec::with_capacity(body.len()),
-        ..Lines::default()
-    };
+    let mut lines = Lines { body: Vec::with_capacity(body.len()), ..Lines::default() };
     for (index, item) in decoded.items.iter().enumerate() {
         arena.reset();
         let (reason, detail) = match item {
@@ -64,12 +61,11 @@ pub fn ingest<E>(
             },
             Err(unreadable) => (unreadable.reason, unreadable.detail.clone()),
         };
-        lines.rejected.push(Rejection {
-            at,
-            index,
-            reason,
-            detail,
-        });
+        lines.rejected.push(Rejection { at, index, reason, detail });
+    }
+    // The spool counts what it holds, not what was reserved: most events of a body may have been rejected.
+    if lines.body.len() < lines.body.capacity() / 2 {
+        lines.body.shrink_to_fit();
     }
     lines.tags_dropped = request.tags_dropped();
     Ok(Ok(lines))

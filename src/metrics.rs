@@ -105,7 +105,8 @@ impl Metrics {
 
     fn register(&self) -> Result<(), prometheus::Error> {
         let build = IntGauge::with_opts(
-            Opts::new("tagline_build_info", "1, with the version as a label").const_label("version", env!("CARGO_PKG_VERSION")),
+            Opts::new("tagline_build_info", "1, with the version as a label")
+                .const_label("version", env!("CARGO_PKG_VERSION")),
         )?;
         build.set(1);
         self.registry.register(Box::new(build))?;

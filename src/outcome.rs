@@ -23,6 +23,8 @@ pub enum Reason {
     UnknownMeasurement,
     /// A name that belongs to Tagline, InfluxDB or another source (`tenant_id`, `time`, `_…`, `caddy_…`).
     ReservedName,
+    /// A metric that the catalog does not list, in a measurement that takes no others.
+    UnknownField,
     /// A field or tag name that is not `[A-Za-z][A-Za-z0-9_.:-]{0,63}`.
     BadName,
     /// The same name stands twice in one event.
@@ -53,11 +55,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::MissingMember,
         Self::UnknownMeasurement,
         Self::ReservedName,
+        Self::UnknownField,
         Self::BadName,
         Self::DuplicateName,
         Self::NotANumber,
@@ -80,6 +83,7 @@ impl Reason {
             Self::MissingMember => "missing_member",
             Self::UnknownMeasurement => "unknown_measurement",
             Self::ReservedName => "reserved_name",
+            Self::UnknownField => "unknown_field",
             Self::BadName => "bad_name",
             Self::DuplicateName => "duplicate_name",
             Self::NotANumber => "not_a_number",
@@ -103,19 +107,19 @@ impl Reason {
 pub enum Loss {
     /// Neither InfluxDB nor the spill file took it while the gateway stopped.
     Shutdown,
-    /// The dead letters' bound was reached, and the oldest were dropped.
-    DeadLettersFull,
+    /// The destination refused it for good, and its dead letter could not be written.
+    DeadLetterUnwritten,
 }
 
 impl Loss {
     /// Every loss, in the order of the counters.
-    pub const ALL: [Self; 2] = [Self::Shutdown, Self::DeadLettersFull];
+    pub const ALL: [Self; 2] = [Self::Shutdown, Self::DeadLetterUnwritten];
 
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shutdown => "shutdown",
-            Self::DeadLettersFull => "dead_letters_full",
+            Self::DeadLetterUnwritten => "dead_letter_unwritten",
         }
     }
 }

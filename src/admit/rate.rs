@@ -23,13 +23,8 @@ impl<C: Clock> Rate<C> {
     pub(super) fn new(limit: &'static str, per_second: u32, burst: u32, clock: C) -> Self {
         let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst));
-        let limiter =
-            RateLimiter::direct_with_clock(quota, clock).with_middleware::<StateInformationMiddleware>();
-        Self {
-            limit,
-            quota,
-            limiter,
-        }
+        let limiter = RateLimiter::direct_with_clock(quota, clock).with_middleware::<StateInformationMiddleware>();
+        Self { limit, quota, limiter }
     }
 
     /// Charges all `cells`, and gives how many are left; or none, and gives the wait after which they would pass.
@@ -40,14 +35,10 @@ impl<C: Clock> Rate<C> {
         };
         match self.limiter.check_n(cells) {
             Ok(Ok(state)) => Ok(state.remaining_burst_capacity()),
-            Ok(Err(not_until)) => Err(Exceeded {
-                limit: self.limit,
-                retry_after: not_until.wait_time_from(self.limiter.clock().now()),
-            }),
-            Err(_) => Err(Exceeded {
-                limit: self.limit,
-                retry_after: self.quota.burst_size_replenished_in(),
-            }),
+            Ok(Err(not_until)) => {
+                Err(Exceeded { limit: self.limit, retry_after: not_until.wait_time_from(self.limiter.clock().now()) })
+            }
+            Err(_) => Err(Exceeded { limit: self.limit, retry_after: self.quota.burst_size_replenished_in() }),
         }
     }
 
@@ -64,9 +55,6 @@ impl<C: Clock> Rate<C> {
 
 impl<C: Clock> fmt::Debug for Rate<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rate")
-            .field("limit", &self.limit)
-            .field("quota", &self.quota)
-            .finish_non_exhaustive()
+        f.debug_struct("Rate").field("limit", &self.limit).field("quota", &self.quota).finish_non_exhaustive()
     }
 }

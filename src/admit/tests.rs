@@ -10,13 +10,7 @@ use super::{Exceeded, Quota};
 use crate::config::Limits;
 
 fn limits(points_per_second: u32, burst: u32, bytes_per_second: Option<u32>) -> Limits {
-    Limits {
-        points_per_second,
-        burst,
-        bytes_per_second,
-        in_flight: 1_000,
-        spool_share: 1.0,
-    }
+    Limits { points_per_second, burst, bytes_per_second, in_flight: 1_000, spool_share: 1.0 }
 }
 
 fn quota(
@@ -26,10 +20,7 @@ fn quota(
     max_body: usize,
 ) -> (Quota<FakeRelativeClock>, FakeRelativeClock) {
     let clock = FakeRelativeClock::default();
-    (
-        Quota::with_clock(limits, replicas, max_events, max_body, &clock),
-        clock,
-    )
+    (Quota::with_clock(limits, replicas, max_events, max_body, &clock), clock)
 }
 
 /// One whole request.
@@ -49,13 +40,7 @@ fn a_burst_passes_and_then_the_rate_holds() {
     let (quota, clock) = quota(limits(10, 50, None), 1, 20, 1024);
     assert_eq!(drain(&quota), 50);
     let refused = send(&quota, 0, 1).unwrap_err();
-    assert_eq!(
-        refused,
-        Exceeded {
-            limit: "points_per_second",
-            retry_after: Duration::from_millis(100)
-        }
-    );
+    assert_eq!(refused, Exceeded { limit: "points_per_second", retry_after: Duration::from_millis(100) });
     clock.advance(Duration::from_secs(1));
     assert_eq!(drain(&quota), 10);
 }
@@ -114,13 +99,7 @@ fn a_body_larger_than_the_byte_rate_can_still_pass() {
     let (quota, clock) = quota(limits(1_000, 1_000, Some(100)), 1, 10, 4_096);
     assert_eq!(send(&quota, 4_096, 1), Ok(()));
     let refused = send(&quota, 4_096, 1).unwrap_err();
-    assert_eq!(
-        refused,
-        Exceeded {
-            limit: "bytes_per_second",
-            retry_after: Duration::from_millis(40_960)
-        }
-    );
+    assert_eq!(refused, Exceeded { limit: "bytes_per_second", retry_after: Duration::from_millis(40_960) });
     clock.advance(refused.retry_after);
     assert_eq!(send(&quota, 4_096, 1), Ok(()));
 }
@@ -132,10 +111,7 @@ fn a_refused_batch_is_told_the_wait_of_its_bytes_too() {
     // Its points come back within a second, the bytes of the same body need a hundred.
     let refused = send(&quota, 999, 50).unwrap_err();
     assert_eq!(refused.limit, "points_per_second");
-    assert_eq!(
-        refused.retry_after,
-        Duration::from_secs(99) + Duration::from_millis(900)
-    );
+    assert_eq!(refused.retry_after, Duration::from_secs(99) + Duration::from_millis(900));
     clock.advance(refused.retry_after);
     assert_eq!(send(&quota, 999, 50), Ok(()));
 }
@@ -146,38 +122,18 @@ fn a_refused_body_is_told_the_wait_at_the_door_too() {
     assert_eq!(send(&quota, 1_000, 1), Ok(()));
     // Its bytes come back within 100 ms; the point that this attempt paid at the door needs a second.
     let refused = send(&quota, 100, 1).unwrap_err();
-    assert_eq!(
-        refused,
-        Exceeded {
-            limit: "bytes_per_second",
-            retry_after: Duration::from_secs(1)
-        }
-    );
+    assert_eq!(refused, Exceeded { limit: "bytes_per_second", retry_after: Duration::from_secs(1) });
     clock.advance(refused.retry_after);
     assert_eq!(send(&quota, 100, 1), Ok(()));
 }
 
 #[test]
 fn places_in_flight_are_bounded_and_given_back() {
-    let (quota, _) = quota(
-        Limits {
-            in_flight: 2,
-            ..limits(100, 100, None)
-        },
-        1,
-        100,
-        1024,
-    );
+    let (quota, _) = quota(Limits { in_flight: 2, ..limits(100, 100, None) }, 1, 100, 1024);
     let first = quota.enter().unwrap();
     let second = quota.enter().unwrap();
     let refused = quota.enter().unwrap_err();
-    assert_eq!(
-        refused,
-        Exceeded {
-            limit: "in_flight",
-            retry_after: Duration::from_secs(1)
-        }
-    );
+    assert_eq!(refused, Exceeded { limit: "in_flight", retry_after: Duration::from_secs(1) });
     drop(first);
     assert_eq!(quota.in_flight(), 1);
     let _third = quota.enter().unwrap();
@@ -256,11 +212,7 @@ const AT_DOOR: &str = "at the door";
 
 /// Sends the same request until it is refused (the budgets above are spent within a few). A refusal at the door, which cannot
 /// know how many points the body holds, is marked.
-fn attempt_until_refused(
-    quota: &Quota<FakeRelativeClock>,
-    bytes: usize,
-    points: usize,
-) -> Result<(), Exceeded> {
+fn attempt_until_refused(quota: &Quota<FakeRelativeClock>, bytes: usize, points: usize) -> Result<(), Exceeded> {
     for _ in 0..1_000 {
         let permit = quota.enter().map_err(|e| Exceeded { limit: AT_DOOR, ..e })?;
         permit.charge_bytes(bytes)?;

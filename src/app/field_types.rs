@@ -56,7 +56,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
 
 /// Writes beside the file and renames, so that a crash leaves the old or the new one.
 fn write(dir: &Path, path: &Path, held: &BTreeMap<String, String>) -> Result<(), String> {
-    let fresh = dir.join(format!("{FILE}.new"));
+    let fresh = dir.join(format!("{FILE}.{}", std::process::id()));
     let written = || -> std::io::Result<()> {
         let mut file = fs::File::create(&fresh)?;
         file.write_all(serde_json::to_string_pretty(held)?.as_bytes())?;

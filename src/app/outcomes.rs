@@ -38,11 +38,22 @@ pub(super) struct Reporter {
     ticking: JoinHandle<()>,
 }
 
+/// A tenant and the name of an outcome.
+type Key = (String, String);
+
+/// What happened since the last report: encoded, and as numbers.
+#[derive(Default)]
+struct Delta {
+    points: u32,
+    lines: Vec<u8>,
+    by_key: Vec<(Key, u64)>,
+}
+
 struct Shared {
     sources: Sources,
     account: Arc<Account>,
     /// Points already reported, by (tenant, outcome).
-    reported: Mutex<HashMap<(String, String), u64>>,
+    reported: Mutex<HashMap<Key, u64>>,
 }
 
 impl Reporter {
@@ -74,22 +85,22 @@ impl Drop for Reporter {
 
 impl Shared {
     async fn report(&self) {
-        let (points, lines, deltas) = self.deltas();
-        if points == 0 {
+        let delta = self.delta();
+        if delta.points == 0 {
             return;
         }
         let submission = Submission {
             account: Arc::clone(&self.account),
             share: SHARE,
             destination: Arc::clone(&self.sources.destination),
-            points,
-            lines: Bytes::from(lines),
+            points: delta.points,
+            lines: Bytes::from(delta.lines),
         };
         match self.sources.spool.append(submission).await {
             Ok(()) => {
                 let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-                for (key, delta) in deltas {
-                    *reported.entry(key).or_default() += delta;
+                for (key, points) in delta.by_key {
+                    *reported.entry(key).or_default() += points;
                 }
             }
             // Nothing is forgotten: the next delta holds this one too.
@@ -97,28 +108,28 @@ impl Shared {
         }
     }
 
-    fn deltas(&self) -> (u32, Vec<u8>, Vec<((String, String), u64)>) {
+    fn delta(&self) -> Delta {
         let now = self.sources.clock.now();
         let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut points, mut lines, mut deltas) = (0, Vec::new(), Vec::new());
+        let mut delta = Delta::default();
         for account in self.sources.ledger.accounts() {
             for (outcome, total) in account.totals().outcomes() {
                 let key = (account.name().to_owned(), outcome);
-                let delta = total - reported.get(&key).copied().unwrap_or(0);
-                if delta == 0 {
+                let points = total - reported.get(&key).copied().unwrap_or(0);
+                if points == 0 {
                     continue;
                 }
                 let point = Point {
                     measurement: "gateway_outcomes",
                     tags: &[("outcome", &key.1), ("replica", &self.sources.replica), ("tenant_id", &key.0)],
-                    fields: &[("points", FieldValue::Int(i64::try_from(delta).unwrap_or(i64::MAX)))],
+                    fields: &[("points", FieldValue::Int(i64::try_from(points).unwrap_or(i64::MAX)))],
                     time: now,
                 };
-                encode(&point, &mut lines);
-                points += 1;
-                deltas.push((key, delta));
+                encode(&point, &mut delta.lines);
+                delta.points += 1;
+                delta.by_key.push((key, points));
             }
         }
-        (points, lines, deltas)
+        delta
     }
 }

@@ -63,20 +63,11 @@ impl Authenticator {
         };
         for other in proofs {
             if other.tenant != proven.tenant {
-                return Err(Code::CredentialsConflict.because(
-                    "the request's credentials prove different tenants: send the one that is meant",
-                ));
+                return Err(Code::CredentialsConflict
+                    .because("the request's credentials prove different tenants: send the one that is meant"));
             }
-            let proof = if strength(&other.proof) > strength(&proven.proof) {
-                other.proof
-            } else {
-                proven.proof
-            };
-            proven = Proven {
-                tenant: proven.tenant,
-                proof,
-                rights: proven.rights.or(other.rights),
-            };
+            let proof = if strength(&other.proof) > strength(&proven.proof) { other.proof } else { proven.proof };
+            proven = Proven { tenant: proven.tenant, proof, rights: proven.rights.or(other.rights) };
         }
         if named.is_some_and(|named| named != proven.tenant.as_str().as_bytes()) {
             return Err(Code::TenantMismatch.because(
@@ -96,8 +87,9 @@ impl Authenticator {
     ) -> Result<Vec<Proven>, AuthError> {
         let tokens = tokens(presented)?;
         if presented.write_keys.len() + tokens.len() > MAX_CREDENTIALS {
-            return Err(Code::CredentialsTooMany
-                .because(format!("more than {MAX_CREDENTIALS} credentials in one request")));
+            return Err(
+                Code::CredentialsTooMany.because(format!("more than {MAX_CREDENTIALS} credentials in one request"))
+            );
         }
         let mut proofs = Vec::with_capacity(1);
         for key in &presented.write_keys {
@@ -109,11 +101,7 @@ impl Authenticator {
             // Where a token or key proves another tenant, that is a mismatch of the header and told as such.
             let tenant = tenant_of_header(named)?;
             if proofs.iter().all(|p| p.tenant == tenant) && tokens.is_empty() {
-                proofs.push(Proven {
-                    tenant,
-                    proof: Proof::Proxy,
-                    rights: Rights::All,
-                });
+                proofs.push(Proven { tenant, proof: Proof::Proxy, rights: Rights::All });
             }
         }
         for token in tokens {
@@ -131,30 +119,17 @@ impl Authenticator {
             return Err(Code::TenantDisabled.because("the tenant is switched off here"));
         }
         if profile.settings.require == Require::Jwt && !matches!(proven.proof, Proof::Jwt(_)) {
-            return Err(Code::TenantRequiresJwt.because(
-                "this tenant takes JWTs only (require = \"jwt\"): send one as Authorization: Bearer",
-            ));
+            return Err(Code::TenantRequiresJwt
+                .because("this tenant takes JWTs only (require = \"jwt\"): send one as Authorization: Bearer"));
         }
         let host = match origin {
             Origin::Tuple(tuple) => {
-                let rules = self
-                    .origins
-                    .get(&proven.tenant)
-                    .map(Vec::as_slice)
-                    .unwrap_or_default();
-                rules
-                    .iter()
-                    .any(|rule| rule.lists(tuple))
-                    .then(|| tuple.authority().to_owned())
+                let rules = self.origins.get(&proven.tenant).map(Vec::as_slice).unwrap_or_default();
+                rules.iter().any(|rule| rule.lists(tuple)).then(|| tuple.authority().to_owned())
             }
             _ => None,
         };
-        Ok(Tenant {
-            profile: Arc::clone(profile),
-            proof: proven.proof,
-            host,
-            rights: proven.rights,
-        })
+        Ok(Tenant { profile: Arc::clone(profile), proof: proven.proof, host, rights: proven.rights })
     }
 
     fn nothing_proven(&self, presented: &Presented<'_>, named: Option<&[u8]>) -> AuthError {
@@ -178,9 +153,7 @@ impl Authenticator {
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator")
-            .field("proxies", &self.proxies)
-            .finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("proxies", &self.proxies).finish_non_exhaustive()
     }
 }
 
@@ -188,9 +161,8 @@ fn one_tenant_header<'r>(headers: &[&'r [u8]]) -> Result<Option<&'r [u8]>, AuthE
     match headers {
         [] => Ok(None),
         [one] => Ok(Some(one)),
-        _ => Err(Code::HeaderDuplicated.because(
-            "X-Tenant-ID came more than once: a proxy must replace the client's copy, not add to it",
-        )),
+        _ => Err(Code::HeaderDuplicated
+            .because("X-Tenant-ID came more than once: a proxy must replace the client's copy, not add to it")),
     }
 }
 
@@ -209,11 +181,8 @@ fn tokens<'p>(presented: &'p Presented<'_>) -> Result<Vec<&'p str>, AuthError> {
         let (scheme, token) = header.split_at(scheme_end);
         if scheme.eq_ignore_ascii_case(b"bearer") {
             let token = std::str::from_utf8(token.trim_ascii());
-            tokens.push(
-                token.map_err(|_| {
-                    Code::TokenMalformed.because("Authorization: Bearer is followed by no JWT")
-                })?,
-            );
+            tokens
+                .push(token.map_err(|_| Code::TokenMalformed.because("Authorization: Bearer is followed by no JWT"))?);
         }
     }
     tokens.extend(presented.access_token.iter().map(String::as_str));

@@ -28,11 +28,7 @@ pub(super) enum TenantClaim {
 impl TenantClaim {
     /// A JSON pointer where it begins with `/`, else a name (which may hold anything: `https://example.com/tenant`).
     pub(super) fn new(text: &str) -> Self {
-        if text.starts_with('/') {
-            Self::Pointer(text.to_owned())
-        } else {
-            Self::Name(text.to_owned())
-        }
+        if text.starts_with('/') { Self::Pointer(text.to_owned()) } else { Self::Name(text.to_owned()) }
     }
 }
 
@@ -42,8 +38,10 @@ impl Claims {
         match serde_json::from_slice(json) {
             Ok(Strict(Value::Object(claims))) => Ok(Self(claims)),
             // The parser's own message could quote the token.
-            _ => Err(Code::TokenMalformed
-                .because("the token's claims are no JSON object, or a name stands twice in them")),
+            _ => {
+                Err(Code::TokenMalformed
+                    .because("the token's claims are no JSON object, or a name stands twice in them"))
+            }
         }
     }
 
@@ -72,11 +70,7 @@ impl Claims {
 
     /// One of `expected` must stand in `aud`, a string or an array of strings.
     pub(super) fn check_audience(&self, expected: &[String]) -> Result<(), AuthError> {
-        let is_ours = |value: &Value| {
-            value
-                .as_str()
-                .is_some_and(|aud| expected.iter().any(|ours| ours == aud))
-        };
+        let is_ours = |value: &Value| value.as_str().is_some_and(|aud| expected.iter().any(|ours| ours == aud));
         let found = match self.0.get("aud") {
             Some(Value::Array(all)) => all.iter().all(Value::is_string) && all.iter().any(is_ours),
             Some(one) => is_ours(one),
@@ -109,9 +103,8 @@ impl Claims {
             return Ok(None);
         };
         let nanos = value.as_number().and_then(nanos);
-        let malformed = || {
-            Code::TokenMalformed.because(format!("the token's {claim} is no number of seconds since 1970"))
-        };
+        let malformed =
+            || Code::TokenMalformed.because(format!("the token's {claim} is no number of seconds since 1970"));
         nanos.map(Some).ok_or_else(malformed)
     }
 }
@@ -122,20 +115,14 @@ fn nanos(seconds: &Number) -> Option<i128> {
     }
     // Whole seconds and fraction apart: as one float the nanoseconds of today would be off by hundreds. The cast saturates.
     let float = seconds.as_f64().filter(|s| s.is_finite())?;
-    Some(
-        (float.floor() as i128)
-            .saturating_mul(NANOS_PER_SECOND)
-            .saturating_add((float.rem_euclid(1.0) * 1e9) as i128),
-    )
+    Some((float.floor() as i128).saturating_mul(NANOS_PER_SECOND).saturating_add((float.rem_euclid(1.0) * 1e9) as i128))
 }
 
 /// `Value::pointer` over a map that is not wrapped in a `Value`.
 fn point<'a>(claims: &'a Map<String, Value>, pointer: &str) -> Option<&'a Value> {
     let rest = pointer.strip_prefix('/')?;
     let (first, deeper) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    claims
-        .get(&first.replace("~1", "/").replace("~0", "~"))?
-        .pointer(deeper)
+    claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(deeper)
 }
 
 /// A JSON value in which no object holds a name twice; serde_json's own `Value` keeps the last in silence.

@@ -6,10 +6,7 @@ use super::{AuthError, Refusal};
 
 /// Why a request is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[expect(
-    missing_docs,
-    reason = "the names are the codes; docs/identity.md explains each"
-)]
+#[expect(missing_docs, reason = "the names are the codes; docs/identity.md explains each")]
 pub enum Code {
     CredentialMissing,
     TokenMalformed,
@@ -128,10 +125,6 @@ impl Code {
 
     /// The refusal with this code. `detail` must hold no part of a credential.
     pub(super) fn because(self, detail: impl Into<String>) -> AuthError {
-        AuthError {
-            kind: self.kind(),
-            code: self.as_str(),
-            detail: detail.into(),
-        }
+        AuthError { kind: self.kind(), code: self.as_str(), detail: detail.into() }
     }
 }

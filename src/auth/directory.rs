@@ -31,10 +31,7 @@ pub struct Directory {
 impl Directory {
     /// Collects the profiles.
     pub fn new(profiles: impl IntoIterator<Item = Profile>) -> Self {
-        let profiles = profiles
-            .into_iter()
-            .map(|p| (p.id.clone(), Arc::new(p)))
-            .collect();
+        let profiles = profiles.into_iter().map(|p| (p.id.clone(), Arc::new(p))).collect();
         Self { profiles }
     }
 

@@ -34,17 +34,6 @@ impl Tenant {
             },
             id,
         };
-        Self {
-            profile: Arc::new(profile),
-            proof: Proof::Proxy,
-            host: host.map(str::to_owned),
-            rights: Rights::All,
-        }
-    }
-
-    /// The same, with a write key that is bound to these measurements.
-    pub(crate) fn for_test_bound_to(id: &str, measurements: &[&str]) -> Self {
-        let bound = measurements.iter().map(|&name| name.to_owned()).collect();
-        Self { rights: Rights::Only(Arc::new(bound)), ..Self::for_test(id, SessionMode::Tag, None) }
+        Self { profile: Arc::new(profile), proof: Proof::Proxy, host: host.map(str::to_owned), rights: Rights::All }
     }
 }

@@ -76,9 +76,7 @@ impl Issuers {
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed());
         let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| malformed())?;
         if header.crit.is_some() {
-            return Err(
-                Code::TokenMalformed.because("the token's header has crit: no such extension is supported")
-            );
+            return Err(Code::TokenMalformed.because("the token's header has crit: no such extension is supported"));
         }
         let claims = Claims::parse(&decode(payload)?)?;
         let issuer = claims.issuer().and_then(|iss| self.0.get(iss)).ok_or_else(|| {
@@ -88,42 +86,23 @@ impl Issuers {
         claims.check_times(now, issuer.leeway)?;
         claims.check_audience(&issuer.audience)?;
         let tenant = claims.tenant(&issuer.tenant_claim)?;
-        Ok(Proven {
-            tenant,
-            proof: Proof::Jwt(issuer.name.clone()),
-            rights: Rights::All,
-        })
+        Ok(Proven { tenant, proof: Proof::Jwt(issuer.name.clone()), rights: Rights::All })
     }
 }
 
 /// Whether a token would be taken from these issuers; the command that mints tokens asks before it hands one out.
-pub(crate) fn check_token(
-    issuers: &BTreeMap<String, Issuer>,
-    token: &str,
-    now: UnixNanos,
-) -> Result<(), String> {
-    Issuers::new(issuers)?
-        .verify(token, now)
-        .map(|_| ())
-        .map_err(|refused| refused.to_string())
+pub(crate) fn check_token(issuers: &BTreeMap<String, Issuer>, token: &str, now: UnixNanos) -> Result<(), String> {
+    Issuers::new(issuers)?.verify(token, now).map(|_| ()).map_err(|refused| refused.to_string())
 }
 
 impl Verifier {
     fn new(name: &str, issuer: &Issuer) -> Result<Self, String> {
         if issuer.audience.is_empty() {
-            return Err(
-                "audience is empty: name at least one, or any token of this issuer would be taken".to_owned(),
-            );
+            return Err("audience is empty: name at least one, or any token of this issuer would be taken".to_owned());
         }
-        let algorithms: Vec<_> = issuer
-            .algorithms
-            .iter()
-            .map(|a| (name_of(*a), library_algorithm(*a)))
-            .collect();
-        let family = algorithms
-            .first()
-            .map(|(_, first)| first.family())
-            .ok_or("algorithms is empty: name at least one")?;
+        let algorithms: Vec<_> = issuer.algorithms.iter().map(|a| (name_of(*a), library_algorithm(*a))).collect();
+        let family =
+            algorithms.first().map(|(_, first)| first.family()).ok_or("algorithms is empty: name at least one")?;
         if algorithms.iter().any(|(_, a)| a.family() != family) {
             return Err("algorithms need keys of different kinds: one issuer has one key".to_owned());
         }
@@ -146,19 +125,16 @@ impl Verifier {
     }
 
     fn check_signature(&self, alg: &str, message: &str, signature: &str) -> Result<(), AuthError> {
-        let pinned = self
-            .algorithms
-            .iter()
-            .find(|(name, _)| *name == alg)
-            .map(|(_, algorithm)| *algorithm);
+        let pinned = self.algorithms.iter().find(|(name, _)| *name == alg).map(|(_, algorithm)| *algorithm);
         let pinned = pinned.ok_or_else(|| {
-            Code::TokenSignature
-                .because("the token's alg is none of the algorithms that its issuer is pinned to here")
+            Code::TokenSignature.because("the token's alg is none of the algorithms that its issuer is pinned to here")
         })?;
         match crypto::verify(signature, message.as_bytes(), &self.key, pinned) {
             Ok(true) => Ok(()),
-            _ => Err(Code::TokenSignature
-                .because("the token was not signed with its issuer's key, or was changed after")),
+            _ => {
+                Err(Code::TokenSignature
+                    .because("the token was not signed with its issuer's key, or was changed after"))
+            }
         }
     }
 }
@@ -168,31 +144,22 @@ fn decoding_key(key: &IssuerKey, family: AlgorithmFamily) -> Result<DecodingKey,
         (IssuerKey::Hmac(secret), AlgorithmFamily::Hmac) => {
             Ok(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
         }
-        (IssuerKey::Hmac(_), _) => {
-            Err("hmac_secret goes with HS algorithms only: give public_key_file".to_owned())
-        }
+        (IssuerKey::Hmac(_), _) => Err("hmac_secret goes with HS algorithms only: give public_key_file".to_owned()),
         (IssuerKey::PublicPem { .. }, AlgorithmFamily::Hmac) => {
             // A public key as a shared secret would let anyone who can read it sign tokens.
             Err("public_key_file does not go with HS algorithms: give hmac_secret".to_owned())
         }
         (IssuerKey::PublicPem { pem, path }, _) => {
             if pem.contains("PRIVATE KEY") {
-                return Err(format!(
-                    "{} holds a private key: give the public one",
-                    path.display()
-                ));
+                return Err(format!("{} holds a private key: give the public one", path.display()));
             }
             let read = match family {
                 AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem,
                 AlgorithmFamily::Ec => DecodingKey::from_ec_pem,
                 _ => DecodingKey::from_ed_pem,
             };
-            read(pem.as_bytes()).map_err(|_| {
-                format!(
-                    "{} is no PEM public key of the kind that its algorithms need",
-                    path.display()
-                )
-            })
+            read(pem.as_bytes())
+                .map_err(|_| format!("{} is no PEM public key of the kind that its algorithms need", path.display()))
         }
     }
 }

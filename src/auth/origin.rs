@@ -37,10 +37,7 @@ impl Origin {
         match headers {
             [] => Ok(Self::Absent),
             [b"null"] => Ok(Self::Opaque),
-            [one] => Ok(std::str::from_utf8(one)
-                .ok()
-                .and_then(Tuple::parse)
-                .map_or(Self::Malformed, Self::Tuple)),
+            [one] => Ok(std::str::from_utf8(one).ok().and_then(Tuple::parse).map_or(Self::Malformed, Self::Tuple)),
             _ => Err(Code::HeaderDuplicated.because("Origin was sent more than once: send it once")),
         }
     }
@@ -55,11 +52,7 @@ impl Tuple {
         let (scheme, rest) = text.split_once("://")?;
         let scheme = scheme.to_ascii_lowercase();
         let first_is_letter = scheme.starts_with(|c: char| c.is_ascii_lowercase());
-        if !first_is_letter
-            || !scheme
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-        {
+        if !first_is_letter || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
             return None;
         }
         let (host, port) = split_port(rest)?;
@@ -107,10 +100,7 @@ fn is_name(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     name.len() <= 253
         && name.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         })
 }
 
@@ -141,10 +131,7 @@ impl Rule {
                 let scheme = scheme.trim_end_matches("://");
                 let domain = suffix.strip_prefix('.')?;
                 let Tuple { scheme, authority } = Tuple::parse(&format!("{scheme}://{domain}"))?;
-                Some(Self::Subdomains {
-                    scheme,
-                    suffix: format!(".{authority}"),
-                })
+                Some(Self::Subdomains { scheme, suffix: format!(".{authority}") })
             }
         }
     }
@@ -166,10 +153,7 @@ impl Rule {
             // The origin's labels are not empty, so what stands before the suffix is whole labels.
             Self::Subdomains { scheme, suffix } => {
                 *scheme == origin.scheme
-                    && origin
-                        .authority
-                        .strip_suffix(suffix.as_str())
-                        .is_some_and(|labels| !labels.is_empty())
+                    && origin.authority.strip_suffix(suffix.as_str()).is_some_and(|labels| !labels.is_empty())
             }
         }
     }
@@ -181,20 +165,14 @@ pub(crate) fn rule_from_text(text: &str) -> Option<OriginRule> {
         return Some(OriginRule::Any);
     }
     let rule = match text.split_once("://*.") {
-        Some((scheme, domain)) => OriginRule::Subdomains {
-            scheme: format!("{scheme}://"),
-            suffix: format!(".{domain}").to_ascii_lowercase(),
-        },
+        Some((scheme, domain)) => {
+            OriginRule::Subdomains { scheme: format!("{scheme}://"), suffix: format!(".{domain}").to_ascii_lowercase() }
+        }
         None => OriginRule::Exact(text.to_owned()),
     };
     match Rule::new(&rule)? {
         Rule::Any => Some(OriginRule::Any),
-        Rule::Exact(Tuple { scheme, authority }) => {
-            Some(OriginRule::Exact(format!("{scheme}://{authority}")))
-        }
-        Rule::Subdomains { scheme, suffix } => Some(OriginRule::Subdomains {
-            scheme: format!("{scheme}://"),
-            suffix,
-        }),
+        Rule::Exact(Tuple { scheme, authority }) => Some(OriginRule::Exact(format!("{scheme}://{authority}"))),
+        Rule::Subdomains { scheme, suffix } => Some(OriginRule::Subdomains { scheme: format!("{scheme}://"), suffix }),
     }
 }

@@ -35,33 +35,24 @@ pub(super) enum Sender {
 
 impl TrustedProxies {
     pub(super) fn new(server: &Server) -> Self {
-        let secret = server
-            .proxy_secret
-            .as_ref()
-            .map(|s| s.expose_secret())
-            .filter(|s| !s.is_empty());
-        Self {
-            nets: server.trusted_proxies.iter().map(canonical).collect(),
-            secret: secret.map(fingerprint),
-        }
+        let secret = server.proxy_secret.as_ref().map(|s| s.expose_secret()).filter(|s| !s.is_empty());
+        Self { nets: server.trusted_proxies.iter().map(canonical).collect(), secret: secret.map(fingerprint) }
     }
 
     /// Who sent the `X-Tenant-ID` of this request.
     pub(super) fn sender(&self, presented: &Presented<'_>) -> Result<Sender, AuthError> {
         let listed = presented.peer.is_some_and(|peer| self.lists(peer));
         let Some(secret) = self.secret.filter(|_| listed) else {
-            return Ok(Sender::Stranger {
-                showed_secret: !presented.proxy_secret.is_empty(),
-            });
+            return Ok(Sender::Stranger { showed_secret: !presented.proxy_secret.is_empty() });
         };
         match presented.proxy_secret.as_slice() {
             [] => Ok(Sender::Unproven),
             [shown] if bool::from(fingerprint(shown).ct_eq(&secret)) => Ok(Sender::Trusted),
-            [_] => Err(Code::ProxySecret
-                .because("X-Proxy-Secret is not server.proxy_secret: compare the two settings")),
-            _ => Err(Code::HeaderDuplicated.because(
-                "X-Proxy-Secret came more than once: let the proxy replace the header, not add to it",
-            )),
+            [_] => {
+                Err(Code::ProxySecret.because("X-Proxy-Secret is not server.proxy_secret: compare the two settings"))
+            }
+            _ => Err(Code::HeaderDuplicated
+                .because("X-Proxy-Secret came more than once: let the proxy replace the header, not add to it")),
         }
     }
 

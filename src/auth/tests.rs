@@ -73,67 +73,22 @@ pub(crate) fn issuers() -> BTreeMap<String, Issuer> {
     let all = [
         (
             "rsa",
-            issuer(
-                "https://rsa.example",
-                &[Algorithm::RS256, Algorithm::PS256],
-                "tenant_id",
-                KEYS.rsa.public_key(),
-            ),
+            issuer("https://rsa.example", &[Algorithm::RS256, Algorithm::PS256], "tenant_id", KEYS.rsa.public_key()),
         ),
-        (
-            "ec",
-            issuer(
-                "https://ec.example",
-                &[Algorithm::ES256],
-                "/ctx/tenants/0/id",
-                KEYS.ec.public_key(),
-            ),
-        ),
-        (
-            "ed",
-            issuer(
-                "https://ed.example",
-                &[Algorithm::EdDSA],
-                "https://example.com/tenant",
-                KEYS.ed.public_key(),
-            ),
-        ),
-        (
-            "hmac",
-            issuer(
-                "https://hmac.example",
-                &[Algorithm::HS256],
-                "tid",
-                IssuerKey::Hmac(HMAC_SECRET.into()),
-            ),
-        ),
+        ("ec", issuer("https://ec.example", &[Algorithm::ES256], "/ctx/tenants/0/id", KEYS.ec.public_key())),
+        ("ed", issuer("https://ed.example", &[Algorithm::EdDSA], "https://example.com/tenant", KEYS.ed.public_key())),
+        ("hmac", issuer("https://hmac.example", &[Algorithm::HS256], "tid", IssuerKey::Hmac(HMAC_SECRET.into()))),
     ];
-    all.into_iter()
-        .map(|(name, issuer)| (name.to_owned(), issuer))
-        .collect()
+    all.into_iter().map(|(name, issuer)| (name.to_owned(), issuer)).collect()
 }
 
 fn limits() -> Limits {
-    Limits {
-        points_per_second: 1_000,
-        burst: 5_000,
-        bytes_per_second: None,
-        in_flight: 100,
-        spool_share: 0.5,
-    }
+    Limits { points_per_second: 1_000, burst: 5_000, bytes_per_second: None, in_flight: 100, spool_share: 0.5 }
 }
 
 fn write_key(key: &str, origins: &[&str]) -> WriteKey {
-    let origins = origins
-        .iter()
-        .map(|text| rule_from_text(text).expect("an origin rule"))
-        .collect();
-    WriteKey {
-        key: key.into(),
-        origins,
-        expires: None,
-        measurements: Vec::new(),
-    }
+    let origins = origins.iter().map(|text| rule_from_text(text).expect("an origin rule")).collect();
+    WriteKey { key: key.into(), origins, expires: None, measurements: Vec::new() }
 }
 
 fn tenant(keys: Vec<(&str, WriteKey)>) -> TenantSettings {
@@ -142,35 +97,16 @@ fn tenant(keys: Vec<(&str, WriteKey)>) -> TenantSettings {
         disabled: false,
         require: Require::Any,
         session: SessionMode::Tag,
-        keys: keys
-            .into_iter()
-            .map(|(name, key)| (name.to_owned(), key))
-            .collect(),
+        keys: keys.into_iter().map(|(name, key)| (name.to_owned(), key)).collect(),
         limits: limits(),
     }
 }
 
 fn tenants() -> BTreeMap<TenantId, TenantSettings> {
     let acme = tenant(vec![
-        (
-            "web",
-            write_key(
-                KEY_ACME,
-                &[
-                    "https://app.example",
-                    "https://*.acme.example",
-                    "http://localhost:3000",
-                ],
-            ),
-        ),
+        ("web", write_key(KEY_ACME, &["https://app.example", "https://*.acme.example", "http://localhost:3000"])),
         ("any", write_key(KEY_ACME_ANY, &["*"])),
-        (
-            "old",
-            WriteKey {
-                expires: Some(NOW * NANOS),
-                ..write_key(KEY_ACME_OLD, &["*"])
-            },
-        ),
+        ("old", WriteKey { expires: Some(NOW * NANOS), ..write_key(KEY_ACME_OLD, &["*"]) }),
         (
             "vitals",
             WriteKey {
@@ -181,24 +117,13 @@ fn tenants() -> BTreeMap<TenantId, TenantSettings> {
         ),
     ]);
     let globex = tenant(vec![("web", write_key(KEY_GLOBEX, &["https://globex.example"]))]);
-    let off = TenantSettings {
-        disabled: true,
-        ..tenant(vec![("web", write_key(KEY_OFF, &["*"]))])
-    };
+    let off = TenantSettings { disabled: true, ..tenant(vec![("web", write_key(KEY_OFF, &["*"]))]) };
     let strict = TenantSettings {
         require: Require::Jwt,
         ..tenant(vec![("web", write_key(KEY_STRICT, &["https://strict.example"]))])
     };
-    let all = [
-        ("acme", acme),
-        ("globex", globex),
-        ("off", off),
-        ("strict", strict),
-        ("keyless", tenant(Vec::new())),
-    ];
-    all.into_iter()
-        .map(|(id, tenant)| (TenantId::parse(id).expect("an id"), tenant))
-        .collect()
+    let all = [("acme", acme), ("globex", globex), ("off", off), ("strict", strict), ("keyless", tenant(Vec::new()))];
+    all.into_iter().map(|(id, tenant)| (TenantId::parse(id).expect("an id"), tenant)).collect()
 }
 
 pub(crate) fn settings() -> Settings {
@@ -236,10 +161,7 @@ pub(crate) fn settings() -> Settings {
             max_memory: 1 << 20,
             max_dead_letters: 1 << 20,
         },
-        log: Log {
-            format: LogFormat::Text,
-            level: "info".to_owned(),
-        },
+        log: Log { format: LogFormat::Text, level: "info".to_owned() },
         issuers: issuers(),
         tenants: tenants(),
         catalog: Arc::new(Catalog::default()),
@@ -268,11 +190,7 @@ fn verify(presented: &Presented<'_>) -> Result<Tenant, AuthError> {
 fn every_code_stands_in_the_documentation_with_its_status() {
     let page = include_str!("../../docs/identity.md");
     for code in Code::ALL {
-        let status = if code.kind() == Refusal::Unauthenticated {
-            401
-        } else {
-            403
-        };
+        let status = if code.kind() == Refusal::Unauthenticated { 401 } else { 403 };
         let cell = format!("| `{}` | {status} |", code.as_str());
         assert!(page.contains(&cell), "docs/identity.md has no row {cell}");
     }
@@ -280,10 +198,7 @@ fn every_code_stands_in_the_documentation_with_its_status() {
 
 #[test]
 fn debug_shows_no_credential() {
-    let request = request()
-        .bearer("aaaaaaaaaaaaaaa")
-        .key(KEY_ACME)
-        .secret(PROXY_SECRET);
+    let request = request().bearer("aaaaaaaaaaaaaaa").key(KEY_ACME).secret(PROXY_SECRET);
     let presented = Presented {
         authorization: vec![&request.authorization[0]],
         write_keys: request.write_keys.clone(),
@@ -292,13 +207,7 @@ fn debug_shows_no_credential() {
     };
     let tenant = table::request().key(KEY_ACME_ANY).verify().expect("a good key");
     let shown = format!("{presented:?} {:?} {tenant:?} {:?}", *AUTHENTICATOR, settings());
-    for secret in [
-        "aaaaaaaaaaaaaaa",
-        KEY_ACME,
-        KEY_ACME_ANY,
-        PROXY_SECRET,
-        HMAC_SECRET,
-    ] {
+    for secret in ["aaaaaaaaaaaaaaa", KEY_ACME, KEY_ACME_ANY, PROXY_SECRET, HMAC_SECRET] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }

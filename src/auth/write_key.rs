@@ -46,13 +46,7 @@ impl KeyRing {
                     false => Rights::Only(Arc::new(measurements.iter().cloned().collect())),
                 };
                 let rules = rules(&key.origins, &place)?;
-                let entry = Entry {
-                    tenant: tenant.clone(),
-                    name: name.clone(),
-                    rules,
-                    expires: key.expires,
-                    rights,
-                };
+                let entry = Entry { tenant: tenant.clone(), name: name.clone(), rules, expires: key.expires, rights };
                 if let Some(other) = keys.insert(fingerprint(secret), entry) {
                     let Entry { tenant, name, .. } = other;
                     return Err(format!(
@@ -66,15 +60,11 @@ impl KeyRing {
 
     /// Proves the tenant of a key used from this origin.
     pub(super) fn verify(&self, key: &str, origin: &Origin, now: UnixNanos) -> Result<Proven, AuthError> {
-        let entry = (key.len() <= MAX_LEN)
-            .then(|| self.0.get(&fingerprint(key)))
-            .flatten();
-        let entry = entry
-            .ok_or_else(|| Code::WriteKeyUnknown.because("the write key is not known here, or no longer"))?;
+        let entry = (key.len() <= MAX_LEN).then(|| self.0.get(&fingerprint(key))).flatten();
+        let entry =
+            entry.ok_or_else(|| Code::WriteKeyUnknown.because("the write key is not known here, or no longer"))?;
         if entry.expires.is_some_and(|end| now >= end) {
-            return Err(
-                Code::WriteKeyExpired.because("the write key has expired: use the tenant's current one")
-            );
+            return Err(Code::WriteKeyExpired.because("the write key has expired: use the tenant's current one"));
         }
         entry.check_origin(origin)?;
         Ok(Proven {

@@ -1,7 +1,6 @@
 //! `tagline check`: every mistake of a configuration at once, or what is in force.
 
 use std::io::Write;
-use std::path::PathBuf;
 
 use super::Failure;
 use crate::config::{Profile, Settings, Sources, load};
@@ -13,18 +12,12 @@ use crate::config::{Profile, Settings, Sources, load};
   TAGLINE__SERVER__LISTEN=0.0.0.0:8080 tagline check --config production.toml
 
 Exit code 0: the settings are good. 2: they are not; one line for each mistake.")]
-pub struct CheckArgs {
-    /// The settings file; without it the default and the environment are checked.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
+pub struct CheckArgs {}
 
-/// Loads the settings of `sources` (its `file` is `args.config`, unless the caller gave another), and writes to `out` either every finding and
+/// Loads the settings of `sources`, and writes to `out` either every finding and
 /// their count, or a summary of what is in force, without secrets.
-pub fn run(args: &CheckArgs, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
-    let mut sources = sources.clone();
-    sources.file = sources.file.or_else(|| args.config.clone());
-    match load(&sources) {
+pub fn run(sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
+    match load(sources) {
         Ok(settings) => summary(&settings, out).map_err(broken_pipe),
         Err(findings) => {
             let count = counted(findings.len(), "finding");
@@ -57,7 +50,9 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
     let server = &settings.server;
     writeln!(out, "  listeners  {} public, {} admin", server.listen, server.admin_listen)?;
     match &settings.influxdb {
-        Some(influxdb) => writeln!(out, "  InfluxDB   {}, org {:?}, bucket {:?}", influxdb.url, influxdb.org, influxdb.bucket)?,
+        Some(influxdb) => {
+            writeln!(out, "  InfluxDB   {}, org {:?}, bucket {:?}", influxdb.url, influxdb.org, influxdb.bucket)?
+        }
         None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
     }
     writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;

@@ -1,6 +1,6 @@
 //! `tagline serve`: run the gateway.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
 use secrecy::ExposeSecret;
@@ -38,10 +38,15 @@ fn leave_at_once() {
 }
 
 fn log_to_stderr(log: &Log) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|e| {
-        Failure::Misuse(format!("log.level {:?} is no filter: {e}; write for example \"info\" or \"tagline=debug\"", log.level))
+    // What actix says of its workers at every start is nobody's news; a filter of the user's own comes after and wins.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", log.level)).map_err(|e| {
+        Failure::Misuse(format!(
+            "log.level {:?} is no filter: {e}; write for example \"info\" or \"tagline=debug\"",
+            log.level
+        ))
     })?;
-    let logger = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let logger =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let installed = match log.format {
         LogFormat::Json => logger.json().flatten_event(true).with_current_span(false).try_init(),
         LogFormat::Text => logger.with_target(false).try_init(),
@@ -54,7 +59,11 @@ fn greet(gateway: &Gateway, out: &mut dyn Write) -> io::Result<()> {
     let settings = gateway.settings();
     let Some((tenant, key)) = demo_key(settings) else { return Ok(()) };
     let (public, admin) = (gateway.public_addr(), gateway.admin_addr());
-    writeln!(out, "Tagline {}: nothing is configured, so this is the dev profile (loopback only, tenant \"{tenant}\").\n", env!("CARGO_PKG_VERSION"))?;
+    writeln!(
+        out,
+        "Tagline {}: nothing is configured, so this is the dev profile (loopback only, tenant \"{tenant}\").\n",
+        env!("CARGO_PKG_VERSION")
+    )?;
     writeln!(out, "  Send an event:\n")?;
     writeln!(
         out,
@@ -65,7 +74,10 @@ fn greet(gateway: &Gateway, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  Admin:           http://{admin}/   (ledger, rejections, metrics, readiness)")?;
     writeln!(out, "  Points go to:    {}", destination_in_words(settings))?;
     if settings.influxdb.is_none() {
-        writeln!(out, "  To InfluxDB:     INFLUXDB_URL=http://127.0.0.1:8086 INFLUXDB_ORG=my-org INFLUXDB_TOKEN=my-token tagline")?;
+        writeln!(
+            out,
+            "  To InfluxDB:     INFLUXDB_URL=http://127.0.0.1:8086 INFLUXDB_ORG=my-org INFLUXDB_TOKEN=my-token tagline"
+        )?;
     }
     writeln!(out, "  Stop:            Ctrl-C")?;
     out.flush()

@@ -59,18 +59,13 @@ pub struct TokenArgs {
 }
 
 /// Writes the credential to `out`, and hints to stderr.
-pub fn run(
-    args: &TokenArgs,
-    settings: Option<&Settings>,
-    clock: &Clock,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
+pub fn run(args: &TokenArgs, settings: Option<&Settings>, clock: &Clock, out: &mut dyn Write) -> Result<(), Failure> {
     let tenant = args.tenant.as_deref().map(parse_tenant).transpose()?;
     let credential = if args.write_key {
         write_key(tenant.as_ref(), &args.origins)?
     } else {
-        let tenant = tenant
-            .ok_or_else(|| Failure::Misuse("--tenant ID: which tenant shall the token name?".to_owned()))?;
+        let tenant =
+            tenant.ok_or_else(|| Failure::Misuse("--tenant ID: which tenant shall the token name?".to_owned()))?;
         let settings = settings.ok_or_else(|| {
             Failure::Misuse(
                 "a JWT is signed as one of the configured issuers: give --config FILE, or make a --write-key"
@@ -84,9 +79,7 @@ pub fn run(
 
 fn parse_tenant(text: &str) -> Result<TenantId, Failure> {
     TenantId::parse(text).ok_or_else(|| {
-        Failure::Misuse(format!(
-            "--tenant {text:?} is no tenant id: 1 to 64 characters of A-Z a-z 0-9 _ -"
-        ))
+        Failure::Misuse(format!("--tenant {text:?} is no tenant id: 1 to 64 characters of A-Z a-z 0-9 _ -"))
     })
 }
 
@@ -102,18 +95,10 @@ fn write_key(tenant: Option<&TenantId>, origins: &[String]) -> Result<String, Fa
     let table = tenant.map_or("TENANT", TenantId::as_str);
     let origins = match origins {
         [] => "[\"https://app.example\"]   # the origins of the pages that use it: change this".to_owned(),
-        some => format!(
-            "[{}]",
-            some.iter()
-                .map(|o| format!("\"{o}\""))
-                .collect::<Vec<_>>()
-                .join(", ")
-        ),
+        some => format!("[{}]", some.iter().map(|o| format!("\"{o}\"")).collect::<Vec<_>>().join(", ")),
     };
     eprintln!("Paste these lines into the settings; `web` is the key's name, and yours to choose:");
-    Ok(format!(
-        "[tenants.{table}.keys.web]\nkey = \"tk_{key}\"\norigins = {origins}"
-    ))
+    Ok(format!("[tenants.{table}.keys.web]\nkey = \"tk_{key}\"\norigins = {origins}"))
 }
 
 fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &Clock) -> Result<String, Failure> {
@@ -121,10 +106,7 @@ fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &Clock) 
     let unfit = |what: &str| Failure::Misuse(format!("issuers.{name}.{what}"));
     let algorithm = issuer.algorithms.first().copied().map(library_algorithm);
     let algorithm = algorithm.ok_or_else(|| unfit("algorithms is empty: name at least one"))?;
-    let audience = issuer
-        .audience
-        .first()
-        .ok_or_else(|| unfit("audience is empty: name at least one"))?;
+    let audience = issuer.audience.first().ok_or_else(|| unfit("audience is empty: name at least one"))?;
     let key = signing_key(args, name, issuer, algorithm.family())?;
     let claims = claims::build(issuer, audience, tenant, clock, args.ttl, &args.claims)?;
     let token = encode(&Header::new(algorithm), &claims, &key).map_err(|_| {
@@ -135,35 +117,21 @@ fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &Clock) 
     // Signed with a key that is not the issuer's, or too long, it would only puzzle whoever tries it.
     let one = BTreeMap::from([(name.to_owned(), issuer.clone())]);
     check_token(&one, &token, clock.now()).map_err(|why| {
-        Failure::Failed(format!(
-            "the gateway would refuse this token: {why}; check the private key of issuers.{name}"
-        ))
+        Failure::Failed(format!("the gateway would refuse this token: {why}; check the private key of issuers.{name}"))
     })?;
     match settings.tenants.get(tenant) {
-        None => eprintln!(
-            "Mind that the settings know no tenant {tenant}: the gateway answers 403 tenant_unknown."
-        ),
+        None => eprintln!("Mind that the settings know no tenant {tenant}: the gateway answers 403 tenant_unknown."),
         Some(found) if found.disabled => {
             eprintln!("Mind that tenant {tenant} is disabled: the gateway answers 403 tenant_disabled.")
         }
         Some(_) => {}
     }
-    eprintln!(
-        "Send it as `Authorization: Bearer TOKEN`; it holds for {}.",
-        humantime::format_duration(args.ttl)
-    );
+    eprintln!("Send it as `Authorization: Bearer TOKEN`; it holds for {}.", humantime::format_duration(args.ttl));
     Ok(token)
 }
 
 fn choose_issuer<'s>(args: &'s TokenArgs, settings: &'s Settings) -> Result<(&'s str, &'s Issuer), Failure> {
-    let names = || {
-        settings
-            .issuers
-            .keys()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
+    let names = || settings.issuers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let mut all = settings.issuers.iter();
     let chosen = match (&args.issuer, all.next(), all.next()) {
         (_, None, _) => {
@@ -175,29 +143,23 @@ fn choose_issuer<'s>(args: &'s TokenArgs, settings: &'s Settings) -> Result<(&'s
         (None, Some(only), None) => Some(only),
         (None, ..) => None,
     };
-    let (name, issuer) =
-        chosen.ok_or_else(|| Failure::Misuse(format!("--issuer NAME must be one of: {}", names())))?;
+    let (name, issuer) = chosen.ok_or_else(|| Failure::Misuse(format!("--issuer NAME must be one of: {}", names())))?;
     Ok((name, issuer))
 }
 
-fn signing_key(
-    args: &TokenArgs,
-    name: &str,
-    issuer: &Issuer,
-    family: AlgorithmFamily,
-) -> Result<EncodingKey, Failure> {
+fn signing_key(args: &TokenArgs, name: &str, issuer: &Issuer, family: AlgorithmFamily) -> Result<EncodingKey, Failure> {
     match (&issuer.key, &args.private_key_file) {
         (IssuerKey::Hmac(secret), None) => Ok(EncodingKey::from_secret(secret.expose_secret().as_bytes())),
-        (IssuerKey::Hmac(_), Some(_)) => Err(Failure::Misuse(format!(
-            "issuers.{name} signs with its hmac_secret: leave --private-key-file out"
-        ))),
+        (IssuerKey::Hmac(_), Some(_)) => {
+            Err(Failure::Misuse(format!("issuers.{name} signs with its hmac_secret: leave --private-key-file out")))
+        }
         (IssuerKey::PublicPem { path, .. }, None) => Err(Failure::Misuse(format!(
             "issuers.{name} has only a public key ({}): give its private key with --private-key-file FILE",
             path.display()
         ))),
         (IssuerKey::PublicPem { .. }, Some(file)) => {
-            let pem = std::fs::read(file)
-                .map_err(|e| Failure::Failed(format!("{} cannot be read: {e}", file.display())))?;
+            let pem =
+                std::fs::read(file).map_err(|e| Failure::Failed(format!("{} cannot be read: {e}", file.display())))?;
             let read = match family {
                 AlgorithmFamily::Rsa => EncodingKey::from_rsa_pem,
                 AlgorithmFamily::Ec => EncodingKey::from_ec_pem,

@@ -14,7 +14,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::finding::{Findings, Place};
 use super::section::Section;
-use super::settings::{Durability, Enrich, Limits, Log, LogFormat, Profile, Server, SessionMode, Settings, SpoolSettings};
+use super::settings::{
+    Durability, Enrich, Limits, Log, LogFormat, Profile, Server, SessionMode, Settings, SpoolSettings,
+};
 use super::sources::Sources;
 use super::tree::Places;
 use super::{Catalog, values};
@@ -75,7 +77,10 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
     };
     if collide(server.listen, server.admin_listen) {
         let key = later_of(section, "admin_listen", "listen");
-        let message = format!("the public listener {} and the admin listener {} are one; give each a port of its own", server.listen, server.admin_listen);
+        let message = format!(
+            "the public listener {} and the admin listener {} are one; give each a port of its own",
+            server.listen, server.admin_listen
+        );
         section.wrong(findings, key, message);
     }
     if server.max_inflated < server.max_body {
@@ -107,7 +112,11 @@ fn proxies(section: &Section<'_>, server: &Server, findings: &mut Findings) {
         section.wrong(findings, "trusted_proxies", format!("there is no proxy_secret: {why}; set `proxy_secret_file`"));
     }
     if has_secret && !names_proxies && !section.was_refused("trusted_proxies") {
-        section.wrong(findings, secret_key, "no proxy is trusted, so nothing would ask for it; list the proxies in `trusted_proxies`");
+        section.wrong(
+            findings,
+            secret_key,
+            "no proxy is trusted, so nothing would ask for it; list the proxies in `trusted_proxies`",
+        );
     }
     if server.proxy_secret.as_ref().is_some_and(|secret| secret.expose_secret().chars().count() < 16) {
         section.wrong(findings, secret_key, "the secret is too short; 16 characters or more");
@@ -120,7 +129,8 @@ fn profile(given: &Given<'_>, root: &Section<'_>, server: &Server, findings: &mu
     let identity = any("tenants") || any("issuers");
     if let Some(file) = &given.sources.file {
         if !identity {
-            let message = "configures no tenant and no issuer: nobody could send; add [tenants.ID] here or in `tenants_file`";
+            let message =
+                "configures no tenant and no issuer: nobody could send; add [tenants.ID] here or in `tenants_file`";
             findings.add(Place::whole_file(file), "", message);
         }
         return Profile::Configured;
@@ -132,7 +142,11 @@ fn profile(given: &Given<'_>, root: &Section<'_>, server: &Server, findings: &mu
     for (key, address) in [("listen", server.listen), ("admin_listen", server.admin_listen)] {
         if !address.ip().is_loopback() && !section.was_refused(key) {
             let why = "no tenant and no issuer is configured, and the demo tenant of such a start stays on loopback";
-            section.wrong(findings, key, format!("{address} is reachable from outside, but {why}; give --config FILE, or listen on 127.0.0.1"));
+            section.wrong(
+                findings,
+                key,
+                format!("{address} is reachable from outside, but {why}; give --config FILE, or listen on 127.0.0.1"),
+            );
         }
     }
     Profile::Dev
@@ -146,7 +160,13 @@ fn enrich(given: &Given<'_>, section: &Section<'_>, catalog: &Catalog, findings:
     for name in tags.names() {
         let clash = catalog.measurements.iter().find(|(_, measurement)| measurement.fields.contains_key(&name));
         if let Some((measurement, _)) = clash {
-            tags.wrong(findings, &name, format!("it is a field of the measurement {measurement}, and one name cannot be both; choose another name"));
+            tags.wrong(
+                findings,
+                &name,
+                format!(
+                    "it is a field of the measurement {measurement}, and one name cannot be both; choose another name"
+                ),
+            );
         }
         static_tags.extend(tags.text(&name).map(|value| (name, value.to_owned())));
     }
@@ -206,7 +226,10 @@ fn limits(section: &Section<'_>, below: Limits) -> Limits {
     Limits {
         points_per_second: section.int("points_per_second").unwrap_or(below.points_per_second),
         burst: section.int("burst").unwrap_or(below.burst),
-        bytes_per_second: section.size("bytes_per_second").and_then(|n| u32::try_from(n).ok()).or(below.bytes_per_second),
+        bytes_per_second: section
+            .size("bytes_per_second")
+            .and_then(|n| u32::try_from(n).ok())
+            .or(below.bytes_per_second),
         in_flight: section.int("in_flight").unwrap_or(below.in_flight),
         spool_share: section.number("spool_share").unwrap_or(below.spool_share),
     }

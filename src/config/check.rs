@@ -19,7 +19,9 @@ struct Check<'a> {
 impl Check<'_> {
     /// Checks all entries of a table, and drops those that are refused.
     fn entries(&mut self, table: &mut Node, path: &mut Vec<String>) {
-        let Value::Table(entries) = &mut table.value else { return };
+        let Value::Table(entries) = &mut table.value else {
+            return;
+        };
         let named = matches!(schema::find(path), Some(Known::Names));
         entries.retain(|name, child| {
             let name_fits = if named { schema::check_name(path, name) } else { Ok(()) };
@@ -50,15 +52,20 @@ impl Check<'_> {
             }
             (Some(Known::Names), Value::Array(_)) => {
                 let key = path.join(".");
-                self.refuse(&place, path, &format!("named things are tables, so that layers merge by name; write [{key}.NAME]"))
+                self.refuse(
+                    &place,
+                    path,
+                    &format!("named things are tables, so that layers merge by name; write [{key}.NAME]"),
+                )
             }
             (Some(_), value) => {
                 let key = path.join(".");
                 self.refuse(&place, path, &format!("a table is wanted, not {}; write [{key}]", value.what()))
             }
             (None, _) => {
-                let hint = schema::suggestion(path)
-                    .unwrap_or_else(|| format!("known here: {}", schema::keys_under(&path[..path.len() - 1]).join(", ")));
+                let hint = schema::suggestion(path).unwrap_or_else(|| {
+                    format!("known here: {}", schema::keys_under(&path[..path.len() - 1]).join(", "))
+                });
                 self.refuse(&place, path, &format!("unknown key; {hint}"))
             }
         }
@@ -78,9 +85,13 @@ impl Check<'_> {
 fn read(kind: Kind, node: &Node, path: &[String], wrong: &mut dyn FnMut(&Place, String)) {
     let outcome = match (kind, &node.value) {
         (Kind::Later, _) => Err("not supported by this version yet; leave it out".into()),
-        (Kind::Secret { file_key, variable }, Value::Text(text)) => return secret(file_key, variable, text, node, path, wrong),
+        (Kind::Secret { file_key, variable }, Value::Text(text)) => {
+            return secret(file_key, variable, text, node, path, wrong);
+        }
         (Kind::WriteKey, Value::Text(text)) => values::write_key(text).map(drop),
-        (Kind::Text | Kind::File, Value::Text(text)) if text.trim().is_empty() => Err("is empty; give it a value or leave it out".into()),
+        (Kind::Text | Kind::File, Value::Text(text)) if text.trim().is_empty() => {
+            Err("is empty; give it a value or leave it out".into())
+        }
         (Kind::Text | Kind::File, Value::Text(text)) if text.chars().any(char::is_control) => {
             Err(format!("{} holds a control character; leave it out", values::quote(text)))
         }
@@ -89,7 +100,9 @@ fn read(kind: Kind, node: &Node, path: &[String], wrong: &mut dyn FnMut(&Place, 
         (Kind::Number(min, max), Value::Int(number)) => number_within(*number as f64, min, max),
         (Kind::Number(min, max), Value::Float(number)) => number_within(*number, min, max),
         (Kind::Duration, Value::Text(text)) => values::duration(text).map(drop),
-        (Kind::Size(min, max), Value::Text(text)) => values::size(text).and_then(|bytes| size_within(bytes.into(), min, max)),
+        (Kind::Size(min, max), Value::Text(text)) => {
+            values::size(text).and_then(|bytes| size_within(bytes.into(), min, max))
+        }
         (Kind::Size(min, max), Value::Int(bytes)) => size_within(i128::from(*bytes), min, max),
         (Kind::Listener, Value::Text(text)) => values::listener(text).map(drop),
         (Kind::Url, Value::Text(text)) => values::url(text).map(drop),
@@ -111,7 +124,9 @@ fn wrong_kind(kind: Kind, value: &Value) -> String {
     match (kind, value) {
         (Kind::Duration, Value::Int(n)) => format!("a duration needs its unit; write for example \"{n}s\""),
         (Kind::Secret { .. } | Kind::WriteKey, value) => format!("a text is wanted, not {}", value.what()),
-        (kind, Value::Text(text)) => format!("{} is wrong here; wanted: {}", values::quote(text), plain(kind)),
+        (kind, Value::Text(text)) => {
+            format!("{} is wrong here; wanted: {}", values::quote(text), plain(kind))
+        }
         (kind, value) => format!("{} is wrong here; wanted: {}", value.what(), plain(kind)),
     }
 }
@@ -136,6 +151,9 @@ fn secret(
         wrong(&node.place, format!("a secret may not stand in TOML; name a file in `{file_key}`, or set {variable}"));
     } else if text.trim().is_empty() {
         wrong(&node.place, "is empty; give it a value or unset it".into());
+    } else if text.chars().any(char::is_control) {
+        // It would end up in a header; most often it is the line break of the file that it was read from.
+        wrong(&node.place, "holds a line break or another control character; leave it out".into());
     }
 }
 
@@ -151,11 +169,20 @@ fn number_within(number: f64, min: f64, max: f64) -> Result<(), String> {
     if !number.is_finite() {
         return Err(format!("{number} is no number that can be compared; write a finite one"));
     }
-    (min..=max).contains(&number).then_some(()).ok_or_else(|| format!("{number} is out of range; write a number from {min} to {max}"))
+    (min..=max)
+        .contains(&number)
+        .then_some(())
+        .ok_or_else(|| format!("{number} is out of range; write a number from {min} to {max}"))
 }
 
 fn size_within(bytes: i128, min: u64, max: u64) -> Result<(), String> {
-    let wrong = || format!("{bytes} bytes are out of range; write a size from {} to {}", values::show_size(min), values::show_size(max));
+    let wrong = || {
+        format!(
+            "{bytes} bytes are out of range; write a size from {} to {}",
+            values::show_size(min),
+            values::show_size(max)
+        )
+    };
     (i128::from(min)..=i128::from(max)).contains(&bytes).then_some(()).ok_or_else(wrong)
 }
 
@@ -175,10 +202,14 @@ fn choice(text: &str, now: &[&str], later: &[&str]) -> Result<(), String> {
 }
 
 fn log_filter(text: &str) -> Result<(), String> {
-    let parsed = tracing_subscriber::EnvFilter::builder().parse(text);
-    let wrong = |_| format!("{} is no log filter; write for example \"info\" or \"warn,tagline=debug\"", values::quote(text));
+    let wrong =
+        |_| format!("{} is no log filter; write for example \"info\" or \"warn,tagline=debug\"", values::quote(text));
     if text.trim().is_empty() {
         return Err("is empty; write for example \"info\"".into());
+    }
+    // tracing-subscriber 0.3 cuts names within a character, and panics, where they are not ASCII.
+    if !text.is_ascii() {
+        return Err(format!("{} is no log filter; write ASCII characters only", values::quote(text)));
     }
     // A word that is no level is read as the name of a module, and would silence everything.
     let word = text.bytes().all(|b| b.is_ascii_alphabetic());
@@ -186,11 +217,13 @@ fn log_filter(text: &str) -> Result<(), String> {
     if word && !levels.iter().any(|level| text.eq_ignore_ascii_case(level)) {
         return Err(format!("{} is no log level; write one of {}", values::quote(text), levels.join(", ")));
     }
-    parsed.map(drop).map_err(wrong)
+    tracing_subscriber::EnvFilter::builder().parse(text).map(drop).map_err(wrong)
 }
 
 fn not_empty(text: &str) -> Result<(), String> {
-    (!text.trim().is_empty()).then_some(()).ok_or_else(|| "an empty text is wrong here; give it a value or leave it out".into())
+    (!text.trim().is_empty())
+        .then_some(())
+        .ok_or_else(|| "an empty text is wrong here; give it a value or leave it out".into())
 }
 
 fn list(kind: Kind, items: &[Node], wrong: &mut dyn FnMut(&Place, String)) {

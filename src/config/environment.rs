@@ -7,12 +7,8 @@ use super::tree::{Layer, Node, Places, Value};
 const PREFIX: &str = "TAGLINE__";
 
 /// The variables that alone switch from files to InfluxDB, and the keys that they set.
-pub(crate) const INFLUXDB: [(&str, &str); 4] = [
-    ("INFLUXDB_URL", "url"),
-    ("INFLUXDB_ORG", "org"),
-    ("INFLUXDB_TOKEN", "token"),
-    ("INFLUXDB_BUCKET", "bucket"),
-];
+pub(crate) const INFLUXDB: [(&str, &str); 4] =
+    [("INFLUXDB_URL", "url"), ("INFLUXDB_ORG", "org"), ("INFLUXDB_TOKEN", "token"), ("INFLUXDB_BUCKET", "bucket")];
 
 /// One layer for each variable, lowest first. A name that the operator chose is lower case in a variable, unless the layers below know
 /// it in another case.

@@ -59,9 +59,17 @@ pub fn markdown() -> String {
         let _ = writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
     }
     out.push_str("\n## The default catalog\n\n| measurement | needs | free tags | fields |\n|---|---|---|---|\n");
-    if let Some(Value::Table(measurements)) = defaults.as_ref().and_then(|root| child(root, "measurements")).map(|node| &node.value) {
+    if let Some(Value::Table(measurements)) =
+        defaults.as_ref().and_then(|root| child(root, "measurements")).map(|node| &node.value)
+    {
         for (name, measurement) in measurements {
-            let _ = writeln!(out, "| `{name}` | {} | {} | {} |", listed(measurement, "needs"), listed(measurement, "tags"), fields(measurement));
+            let _ = writeln!(
+                out,
+                "| `{name}` | {} | {} | {} |",
+                listed(measurement, "needs"),
+                listed(measurement, "tags"),
+                fields(measurement)
+            );
         }
     }
     out
@@ -103,7 +111,9 @@ fn shown(value: &Value) -> String {
         Value::Int(number) => number.to_string(),
         Value::Float(number) => number.to_string(),
         Value::Bool(flag) => flag.to_string(),
-        Value::Array(items) => format!("[{}]", items.iter().map(|item| shown(&item.value)).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(|item| shown(&item.value)).collect::<Vec<_>>().join(", "))
+        }
         Value::Table(_) => "{ … }".into(),
     }
 }

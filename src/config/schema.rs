@@ -37,10 +37,7 @@ pub(crate) enum Kind {
     /// A publishable write key.
     WriteKey,
     /// One of these texts; `later` are known but not built yet.
-    Choice {
-        now: &'static [&'static str],
-        later: &'static [&'static str],
-    },
+    Choice { now: &'static [&'static str], later: &'static [&'static str] },
     /// `tag`, `field` or `hash:N`.
     Session,
     /// A `tracing` filter.
@@ -70,7 +67,8 @@ pub(crate) enum Kind {
 impl Kind {
     /// How the reference names it.
     pub(crate) fn name(self) -> String {
-        let choices = |texts: &[&str]| texts.iter().map(|text| format!("`\"{text}\"`")).collect::<Vec<_>>().join(" or ");
+        let choices =
+            |texts: &[&str]| texts.iter().map(|text| format!("`\"{text}\"`")).collect::<Vec<_>>().join(" or ");
         match self {
             Self::Text => "text".into(),
             Self::Bool => "`true` or `false`".into(),

@@ -180,7 +180,11 @@ impl<'m> Section<'m> {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some((path, text)),
             Err(error) => {
-                self.wrong(findings, key, format!("{} cannot be read: {error}; name a file that this user may read", path.display()));
+                self.wrong(
+                    findings,
+                    key,
+                    format!("{} cannot be read: {error}; name a file that this user may read", path.display()),
+                );
                 None
             }
         }
@@ -200,7 +204,8 @@ impl<'m> Section<'m> {
         let (path, text) = self.file_text(file_key, findings)?;
         let secret = text.trim_end_matches(['\n', '\r']);
         if secret.trim().is_empty() || secret.chars().any(char::is_control) {
-            let message = format!("{} is empty or holds more than one line; it must hold the secret alone", path.display());
+            let message =
+                format!("{} is empty or holds more than one line; it must hold the secret alone", path.display());
             self.wrong(findings, file_key, message);
             return None;
         }

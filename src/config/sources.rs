@@ -35,7 +35,8 @@ impl std::fmt::Debug for Sources {
 impl Sources {
     /// Takes `file` and the environment of this process. A variable that is no Unicode is left out.
     pub fn from_process(file: Option<PathBuf>) -> Self {
-        let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let env =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         Self { file, env: env.collect() }
     }
 
@@ -113,7 +114,9 @@ fn tenants_file(sources: &Sources, file: Option<&Layer>) -> Option<PathBuf> {
     if let Some(path) = sources.variable("TAGLINE__TENANTS_FILE") {
         return Some(path.into());
     }
-    let Value::Table(entries) = &file?.root.value else { return None };
+    let Value::Table(entries) = &file?.root.value else {
+        return None;
+    };
     let node = entries.get("tenants_file")?;
     match &node.value {
         Value::Text(path) => Some(node.place.folder().unwrap_or(Path::new("")).join(path)),
@@ -122,7 +125,9 @@ fn tenants_file(sources: &Sources, file: Option<&Layer>) -> Option<PathBuf> {
 }
 
 fn only_tenants(layer: &mut Layer, findings: &mut Findings) {
-    let Value::Table(entries) = &mut layer.root.value else { return };
+    let Value::Table(entries) = &mut layer.root.value else {
+        return;
+    };
     entries.retain(|name, node| {
         let fits = matches!(name.as_str(), "tenants" | "tenant_defaults");
         if !fits {

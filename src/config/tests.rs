@@ -5,6 +5,7 @@ mod examples;
 mod layers;
 mod reading;
 mod start;
+mod values;
 
 use std::path::PathBuf;
 
@@ -19,11 +20,8 @@ struct Case {
     file: Option<PathBuf>,
 }
 
-const INFLUXDB: [(&str, &str); 3] = [
-    ("INFLUXDB_URL", "http://localhost:8086"),
-    ("INFLUXDB_ORG", "acme"),
-    ("INFLUXDB_TOKEN", "the-token-nobody-sees"),
-];
+const INFLUXDB: [(&str, &str); 3] =
+    [("INFLUXDB_URL", "http://localhost:8086"), ("INFLUXDB_ORG", "acme"), ("INFLUXDB_TOKEN", "the-token-nobody-sees")];
 
 /// A tenant that makes a file complete.
 const TENANT: &str = "[tenants.acme.keys.web]\nkey = \"wk_acme_0123456789\"\norigins = [\"https://app.example\"]\n";
@@ -91,7 +89,10 @@ impl Case {
         let all = found.join("\n");
         assert_eq!(found.len(), wanted.len(), "found:\n{all}\nwanted: {wanted:#?}");
         for (found, (begin, part)) in found.iter().zip(wanted) {
-            assert!(found.starts_with(begin) && found.contains(part), "found: {found}\nwanted: {begin} … {part}\nall:\n{all}");
+            assert!(
+                found.starts_with(begin) && found.contains(part),
+                "found: {found}\nwanted: {begin} … {part}\nall:\n{all}"
+            );
         }
     }
 }

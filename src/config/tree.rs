@@ -62,7 +62,12 @@ impl Layer {
     }
 
     /// Reads a TOML text. `place_of` makes a place of line and column, both from 1.
-    fn parse(text: &str, whole: Place, place_of: impl Fn(usize, usize) -> Place, findings: &mut Findings) -> Option<Self> {
+    fn parse(
+        text: &str,
+        whole: Place,
+        place_of: impl Fn(usize, usize) -> Place,
+        findings: &mut Findings,
+    ) -> Option<Self> {
         let lines = Lines::new(text);
         match Document::parse(text) {
             Ok(document) => {
@@ -76,7 +81,11 @@ impl Layer {
                     let (line, column) = lines.at(span.start);
                     place_of(line, column)
                 });
-                findings.add(place, "", format!("this is not TOML: {}; nothing else of the file was checked", error.message()));
+                findings.add(
+                    place,
+                    "",
+                    format!("this is not TOML: {}; nothing else of the file was checked", error.message()),
+                );
                 None
             }
         }
@@ -151,7 +160,9 @@ fn node(item: &Item, at: Place, place: &dyn Fn(Option<Range<usize>>) -> Place) -
 fn leaf(value: &TomlValue, at: Place, place: &dyn Fn(Option<Range<usize>>) -> Place) -> Node {
     let value = match value {
         TomlValue::InlineTable(items) => return table(items, at, place),
-        TomlValue::Array(items) => Value::Array(items.iter().map(|item| leaf(item, place(item.span()), place)).collect()),
+        TomlValue::Array(items) => {
+            Value::Array(items.iter().map(|item| leaf(item, place(item.span()), place)).collect())
+        }
         TomlValue::String(text) => Value::Text(text.value().clone()),
         TomlValue::Integer(number) => Value::Int(*number.value()),
         TomlValue::Float(number) => Value::Float(*number.value()),

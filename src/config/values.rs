@@ -13,16 +13,8 @@ pub(crate) use time::{duration, instant};
 pub(crate) type Outcome<T> = Result<T, String>;
 
 /// Tags, fields and columns that the gateway or InfluxDB writes itself.
-const RESERVED: &[&str] = &[
-    "tenant_id",
-    "session_id",
-    "session",
-    "session_bucket",
-    "host",
-    "instance",
-    "trace_id",
-    "time",
-];
+const RESERVED: &[&str] =
+    &["tenant_id", "session_id", "session", "session_bucket", "host", "instance", "trace_id", "time"];
 
 /// Tags that are read from members of an event: a measurement may need them, but nothing else may be named like them.
 pub(crate) const MEMBERS: &[&str] = &["view_name", "action_name"];
@@ -38,7 +30,8 @@ pub(crate) fn quote(text: &str) -> String {
 /// The candidate that `word` was most likely meant as.
 pub(crate) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let word = word.to_ascii_lowercase();
-    let near = candidates.into_iter().map(|c| (strsim::normalized_damerau_levenshtein(&word, &c.to_ascii_lowercase()), c));
+    let near =
+        candidates.into_iter().map(|c| (strsim::normalized_damerau_levenshtein(&word, &c.to_ascii_lowercase()), c));
     near.filter(|(score, _)| *score >= 0.6).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
 }
 
@@ -63,7 +56,9 @@ pub(crate) fn size(text: &str) -> Outcome<u64> {
 
 /// A size in the largest unit that divides it.
 pub(crate) fn show_size(bytes: u64) -> String {
-    let unit = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")].into_iter().find(|(unit, _)| bytes > 0 && bytes % unit == 0);
+    let unit = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+        .into_iter()
+        .find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{bytes}B"), |(unit, name)| format!("{}{name}", bytes / unit))
 }
 
@@ -75,14 +70,16 @@ pub(crate) fn session(text: &str) -> Outcome<SessionMode> {
         _ => {}
     }
     let buckets = text.strip_prefix("hash:").and_then(|n| n.parse().ok()).filter(|n| (1..=4096).contains(n));
-    let wrong = || format!("{} is no session mode; write \"tag\", \"field\" or \"hash:N\" with N from 1 to 4096", quote(text));
+    let wrong =
+        || format!("{} is no session mode; write \"tag\", \"field\" or \"hash:N\" with N from 1 to 4096", quote(text));
     buckets.map(SessionMode::Hash).ok_or_else(wrong)
 }
 
 /// A signature algorithm by its RFC 7518 name.
 pub(crate) fn algorithm(text: &str) -> Outcome<Algorithm> {
     use Algorithm::*;
-    let all = [HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA].map(|a| (format!("{a:?}"), a));
+    let all = [HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA]
+        .map(|a| (format!("{a:?}"), a));
     if let Some((_, algorithm)) = all.iter().find(|(name, _)| name == text) {
         return Ok(*algorithm);
     }
@@ -126,7 +123,8 @@ pub(crate) fn write_key(text: &str) -> Outcome<&str> {
         return Err("the key is too long: 128 characters at most".into());
     }
     let safe = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
-    safe.then_some(text).ok_or_else(|| "the key cannot stand in a URL as it is; use letters, digits and \"-._~\" only".into())
+    safe.then_some(text)
+        .ok_or_else(|| "the key cannot stand in a URL as it is; use letters, digits and \"-._~\" only".into())
 }
 
 /// A tag's value that needs no replacing in line protocol.
@@ -145,14 +143,17 @@ pub(crate) fn tag_value(text: &str) -> Outcome<&str> {
 
 /// A tenant's id.
 pub(crate) fn tenant_id(text: &str) -> Outcome<TenantId> {
-    TenantId::parse(text)
-        .ok_or_else(|| format!("{} is no tenant id; write 1 to 64 characters of A-Z, a-z, 0-9, \"_\" and \"-\"", quote(text)))
+    TenantId::parse(text).ok_or_else(|| {
+        format!("{} is no tenant id; write 1 to 64 characters of A-Z, a-z, 0-9, \"_\" and \"-\"", quote(text))
+    })
 }
 
 /// The name of a key or an issuer.
 pub(crate) fn plain_name(text: &str) -> Outcome<()> {
     let good = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    good.then_some(()).ok_or_else(|| format!("{} is no name; write 1 to 64 characters of A-Z, a-z, 0-9, \"_\", \".\" and \"-\"", quote(text)))
+    good.then_some(()).ok_or_else(|| {
+        format!("{} is no name; write 1 to 64 characters of A-Z, a-z, 0-9, \"_\", \".\" and \"-\"", quote(text))
+    })
 }
 
 fn well_formed(text: &str, what: &str) -> Outcome<()> {
@@ -186,7 +187,8 @@ pub(crate) fn needed_name(text: &str) -> Outcome<()> {
 /// The name of a measurement.
 pub(crate) fn measurement_name(text: &str) -> Outcome<()> {
     if ["caddy_", "gateway_", "_"].iter().any(|prefix| text.starts_with(prefix)) {
-        let why = "names that begin with \"caddy_\", \"gateway_\" or \"_\" belong to the edge, the gateway and InfluxDB";
+        let why =
+            "names that begin with \"caddy_\", \"gateway_\" or \"_\" belong to the edge, the gateway and InfluxDB";
         return Err(format!("{} is reserved: {why}; choose another name", quote(text)));
     }
     well_formed(text, "measurement")

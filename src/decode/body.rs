@@ -41,28 +41,19 @@ impl<'b> Members<'b> {
         let sent_at_ms = self.sent_at_ms;
         let items = match self.events.take() {
             None if !self.is_event() => {
-                return Err(DecodeError::UnknownShape(
-                    "the object has no member of any of them",
-                ));
+                return Err(DecodeError::UnknownShape("the object has no member of any of them"));
             }
             None => vec![self.into_item().map(with_measurement)],
             Some(List::Other) => return Err(DecodeError::UnknownShape("`events` is not a list")),
             Some(List::TooMany(found)) => {
-                return Err(DecodeError::TooManyEvents {
-                    found,
-                    limit: max_events,
-                });
+                return Err(DecodeError::TooManyEvents { found, limit: max_events });
             }
             Some(List::Of(items)) => return Ok(self.into_envelope(items)),
         };
         if max_events == 0 {
             return Err(DecodeError::TooManyEvents { found: 1, limit: 0 });
         }
-        Ok(Decoded {
-            items,
-            sent_at_ms,
-            defaults: Defaults::default(),
-        })
+        Ok(Decoded { items, sent_at_ms, defaults: Defaults::default() })
     }
 
     /// What is wrong with a member that stands for all events is wrong with each of them.
@@ -77,33 +68,19 @@ impl<'b> Members<'b> {
         if let Some(finding) = finding {
             let detail = format!("in the envelope: {}", finding.detail);
             for item in &mut items {
-                *item = Err(Unreadable {
-                    reason: finding.reason,
-                    detail: detail.clone(),
-                });
+                *item = Err(Unreadable { reason: finding.reason, detail: detail.clone() });
             }
-            return Decoded {
-                items,
-                ..Decoded::default()
-            };
+            return Decoded { items, ..Decoded::default() };
         }
         if let Some(measurement) = &self.measurement {
-            for event in items
-                .iter_mut()
-                .flatten()
-                .filter(|event| event.measurement.is_empty())
-            {
+            for event in items.iter_mut().flatten().filter(|event| event.measurement.is_empty()) {
                 event.measurement = measurement.clone();
             }
         }
         Decoded {
             items: items.into_iter().map(|item| item.map(with_measurement)).collect(),
             sent_at_ms: self.sent_at_ms,
-            defaults: Defaults {
-                session_id: self.session_id,
-                view_name: self.view_name,
-                tags: self.tags,
-            },
+            defaults: Defaults { session_id: self.session_id, view_name: self.view_name, tags: self.tags },
         }
     }
 }
@@ -199,11 +176,7 @@ impl<'de> Visitor<'de> for Items {
         while list.next_element::<IgnoredAny>()?.is_some() {
             found += 1;
         }
-        Ok(if found > self.max_events {
-            List::TooMany(found)
-        } else {
-            List::Of(items)
-        })
+        Ok(if found > self.max_events { List::TooMany(found) } else { List::Of(items) })
     }
 }
 
@@ -217,10 +190,7 @@ struct ItemShape;
 
 impl ItemShape {
     fn no_object<'b>(kind: &str) -> Item<'b> {
-        Err(Unreadable {
-            reason: Reason::Malformed,
-            detail: format!("the item is {kind}, not an object"),
-        })
+        Err(Unreadable { reason: Reason::Malformed, detail: format!("the item is {kind}, not an object") })
     }
 }
 
@@ -269,16 +239,10 @@ impl<'de> Visitor<'de> for BodyShape {
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
         Ok(match self.0.visit_seq(list)? {
-            List::TooMany(found) => Err(DecodeError::TooManyEvents {
-                found,
-                limit: self.0.max_events,
-            }),
+            List::TooMany(found) => Err(DecodeError::TooManyEvents { found, limit: self.0.max_events }),
             List::Of(items) => {
                 let items = items.into_iter().map(|item| item.map(with_measurement)).collect();
-                Ok(Decoded {
-                    items,
-                    ..Decoded::default()
-                })
+                Ok(Decoded { items, ..Decoded::default() })
             }
             List::Other => Ok(Decoded::default()),
         })

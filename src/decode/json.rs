@@ -169,11 +169,7 @@ impl<'b> PairValue<'b> for Cow<'b, str> {
 
 /// A pair's place in words. Its name is the caller's own text: it is shown only when it is a plain name.
 pub(super) fn in_member(member: &str, name: &str) -> String {
-    if is_name(name) {
-        format!("`{name}` in `{member}`")
-    } else {
-        format!("a value in `{member}`")
-    }
+    if is_name(name) { format!("`{name}` in `{member}`") } else { format!("a value in `{member}`") }
 }
 
 /// Whether this can name a field or a tag: `[A-Za-z][A-Za-z0-9_.:-]{0,63}`.
@@ -194,19 +190,12 @@ pub(super) struct Pairs<T> {
 
 impl<T> Pairs<T> {
     pub(super) fn of(member: &'static str, most: usize) -> Self {
-        Self {
-            member,
-            most,
-            values: PhantomData,
-        }
+        Self { member, most, values: PhantomData }
     }
 
     fn wrong<V>(&self, kind: &str) -> Result<V, Unreadable> {
         let detail = format!("`{}` is {kind}, not an object", self.member);
-        Err(Unreadable {
-            reason: Reason::Malformed,
-            detail,
-        })
+        Err(Unreadable { reason: Reason::Malformed, detail })
     }
 }
 

@@ -117,18 +117,14 @@ impl<'b> Members<'b> {
     fn string(&mut self, member: &str, value: Scalar<'b>) -> Option<Cow<'b, str>> {
         match value {
             Scalar::Text(text) => Some(text).filter(|text| !text.is_empty()),
-            other => self.found(Reason::Malformed, || {
-                format!("`{member}` is {}, not a string", other.kind())
-            }),
+            other => self.found(Reason::Malformed, || format!("`{member}` is {}, not a string", other.kind())),
         }
     }
 
     fn number(&mut self, member: &str, value: &Scalar<'b>) -> Option<Number> {
         match value.number() {
             Ok(number) => Some(number),
-            Err(kind) => self.found(Reason::Malformed, || {
-                format!("`{member}` is {kind}, not a number")
-            }),
+            Err(kind) => self.found(Reason::Malformed, || format!("`{member}` is {kind}, not a number")),
         }
     }
 
@@ -151,10 +147,7 @@ impl<'b> Members<'b> {
     }
 
     fn found<T>(&mut self, reason: Reason, detail: impl FnOnce() -> String) -> Option<T> {
-        self.finding.get_or_insert_with(|| Unreadable {
-            reason,
-            detail: detail(),
-        });
+        self.finding.get_or_insert_with(|| Unreadable { reason, detail: detail() });
         None
     }
 
@@ -169,8 +162,7 @@ impl<'b> Members<'b> {
             None if self.is_event() => Ok(native::event(self)),
             None => Err(Unreadable {
                 reason: Reason::Malformed,
-                detail: "the item has none of an event's members (`metrics`, `viewName`, … or `metricName`)"
-                    .to_owned(),
+                detail: "the item has none of an event's members (`metrics`, `viewName`, … or `metricName`)".to_owned(),
             }),
         }
     }

@@ -15,8 +15,7 @@ pub(super) fn event(mut members: Members<'_>) -> Result<Event<'_>, Unreadable> {
     if !members.metrics.is_empty() || members.measurement.is_some() {
         return Err(Unreadable {
             reason: Reason::Malformed,
-            detail: "`metricName` stands beside `metrics` or `measurement`: an item is one or the other"
-                .to_owned(),
+            detail: "`metricName` stands beside `metrics` or `measurement`: an item is one or the other".to_owned(),
         });
     }
     let Some(value) = members.value.take() else {

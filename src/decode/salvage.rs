@@ -18,11 +18,7 @@ pub(super) fn why_unreadable(item: &str) -> Unreadable {
         return bad_name();
     };
     for (member, value) in members.iter().filter(|(member, _)| KNOWN.contains(&&**member)) {
-        let inner = if matches!(&**member, "metrics" | "tags") {
-            self::members(value)
-        } else {
-            Some(Vec::new())
-        };
+        let inner = if matches!(&**member, "metrics" | "tags") { self::members(value) } else { Some(Vec::new()) };
         let Some(inner) = inner else { return bad_name() };
         if let Some((name, value)) = inner.iter().find(|(_, value)| !readable(value)) {
             return unreadable(member, value, &in_member(member, name));
@@ -31,10 +27,7 @@ pub(super) fn why_unreadable(item: &str) -> Unreadable {
             return unreadable(member, value, &format!("`{member}`"));
         }
     }
-    Unreadable {
-        reason: Reason::Malformed,
-        detail: "a member cannot be read".to_owned(),
-    }
+    Unreadable { reason: Reason::Malformed, detail: "a member cannot be read".to_owned() }
 }
 
 fn unreadable(member: &str, value: &str, place: &str) -> Unreadable {
@@ -49,24 +42,16 @@ fn unreadable(member: &str, value: &str, place: &str) -> Unreadable {
         "timestamp" => Reason::BadTimestamp,
         _ => Reason::Malformed,
     };
-    Unreadable {
-        reason,
-        detail: format!("{place} is beyond the range of a 64-bit float"),
-    }
+    Unreadable { reason, detail: format!("{place} is beyond the range of a 64-bit float") }
 }
 
 fn bad_name() -> Unreadable {
     let detail = "a member's name holds half a surrogate pair: it is not Unicode".to_owned();
-    Unreadable {
-        reason: Reason::Malformed,
-        detail,
-    }
+    Unreadable { reason: Reason::Malformed, detail }
 }
 
 fn readable(value: &str) -> bool {
-    AnyValue
-        .deserialize(&mut serde_json::Deserializer::from_str(value))
-        .is_ok()
+    AnyValue.deserialize(&mut serde_json::Deserializer::from_str(value)).is_ok()
 }
 
 /// The members of an object, unread; none of what is no object; `None` when a name cannot be read.
@@ -74,9 +59,7 @@ fn members(text: &str) -> Option<Vec<(Cow<'_, str>, &str)>> {
     if !text.trim_start().starts_with('{') {
         return Some(Vec::new());
     }
-    serde_json::Deserializer::from_str(text)
-        .deserialize_map(Unread)
-        .ok()
+    serde_json::Deserializer::from_str(text).deserialize_map(Unread).ok()
 }
 
 struct Unread;

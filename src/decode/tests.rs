@@ -78,10 +78,7 @@ fn every_member_of_an_event_is_read_and_unknown_ones_are_skipped() {
 #[test]
 fn null_and_empty_members_are_absent() {
     let body = r#"{"measurement":null,"sessionId":null,"viewName":"","actionName":null,"metrics":null,"tags":null,"timestamp":null,"seq":null,"traceId":null,"metricName":null}"#;
-    let wanted = Event {
-        measurement: DEFAULT_MEASUREMENT.into(),
-        ..Event::default()
-    };
+    let wanted = Event { measurement: DEFAULT_MEASUREMENT.into(), ..Event::default() };
     assert_eq!(one(body), Ok(wanted));
 }
 
@@ -96,12 +93,7 @@ fn strings_without_escapes_are_borrowed() {
 #[test]
 fn integers_stay_exact_and_floats_round_trip() {
     let text = r#"{"metrics":{"a":9223372036854775807,"b":-9223372036854775808,"c":9223372036854775808,"d":1.7976931348623157e308,"e":5e-324,"f":0.1,"g":-0.0}}"#;
-    let numbers: Vec<_> = one(text)
-        .unwrap()
-        .metrics
-        .into_iter()
-        .map(|(_, number)| number)
-        .collect();
+    let numbers: Vec<_> = one(text).unwrap().metrics.into_iter().map(|(_, number)| number).collect();
     let wanted = [
         Number::Int(i64::MAX),
         Number::Int(i64::MIN),
@@ -124,11 +116,7 @@ fn an_envelope_says_once_what_its_events_share() {
             "events":[{"metrics":{"a":1}},{"metricName":"m","value":2,"tags":{"own":"1"}},{"metrics":{"a":1},"measurement":"own"}]}"#,
     ] {
         let decoded = read(body);
-        let measurements: Vec<_> = decoded
-            .items
-            .iter()
-            .map(|item| &*item.as_ref().unwrap().measurement)
-            .collect();
+        let measurements: Vec<_> = decoded.items.iter().map(|item| &*item.as_ref().unwrap().measurement).collect();
         assert_eq!(measurements, ["shared", "m", "own"]);
         assert_eq!(decoded.sent_at_ms, Some(1_790_000_000_000.5));
         let defaults = Defaults {
@@ -144,10 +132,7 @@ fn an_envelope_says_once_what_its_events_share() {
 fn what_is_wrong_in_an_envelope_is_wrong_with_each_of_its_events() {
     let decoded = read(r#"{"events":[{"metrics":{"a":1}},{"metrics":{"a":1}}],"sentAt":"now"}"#);
     let detail = "in the envelope: `sentAt` is a string, not a number".to_owned();
-    let bad = Err(Unreadable {
-        reason: Reason::Malformed,
-        detail,
-    });
+    let bad = Err(Unreadable { reason: Reason::Malformed, detail });
     assert_eq!(decoded.items, [bad.clone(), bad]);
 }
 
@@ -184,10 +169,7 @@ fn one_bad_item_does_not_spoil_the_others() {
     ];
     for (item, reason) in bad {
         let good = r#"{"metrics":{"a":1}}"#;
-        for body in [
-            format!("[{good},{item},{good}]"),
-            format!(r#"{{"events":[{good},{item},{good}]}}"#),
-        ] {
+        for body in [format!("[{good},{item},{good}]"), format!(r#"{{"events":[{good},{item},{good}]}}"#)] {
             let items = read(&body).items;
             assert_eq!(items.len(), 3, "{body}");
             assert!(items[0].is_ok() && items[2].is_ok(), "{body}");
@@ -204,81 +186,24 @@ fn a_finding_names_the_member_and_never_echoes_a_value() {
     let not_a_number = |detail: &str| (Reason::NotANumber, detail.to_owned());
     let duplicate = |detail: &str| (Reason::DuplicateName, detail.to_owned());
     for (body, wanted) in [
-        (
-            r#"{"metrics":{},"sessionId":7}"#,
-            malformed("`sessionId` is a number, not a string"),
-        ),
-        (
-            r#"{"metrics":{},"viewName":["x"]}"#,
-            malformed("`viewName` is a list, not a string"),
-        ),
-        (
-            r#"{"metrics":{},"timestamp":"2024"}"#,
-            malformed("`timestamp` is a string, not a number"),
-        ),
-        (
-            r#"{"metrics":{},"seq":-1}"#,
-            malformed("`seq` is not a whole number of 0 or more"),
-        ),
-        (
-            r#"{"metrics":{},"seq":1.5}"#,
-            malformed("`seq` is not a whole number of 0 or more"),
-        ),
-        (
-            r#"{"metrics":{},"seq":true}"#,
-            malformed("`seq` is a boolean, not a number"),
-        ),
-        (
-            r#"{"metrics":"x"}"#,
-            malformed("`metrics` is a string, not an object"),
-        ),
-        (
-            r#"{"metrics":{},"tags":[1]}"#,
-            malformed("`tags` is a list, not an object"),
-        ),
-        (
-            r#"{"metrics":{},"tags":{"a":null}}"#,
-            malformed("`a` in `tags` is null, not a string"),
-        ),
-        (
-            r#"{"metrics":{},"tags":{"a":{"b":1}}}"#,
-            malformed("`a` in `tags` is an object, not a string"),
-        ),
-        (
-            r#"{"metrics":{"a":"1"}}"#,
-            not_a_number("`a` in `metrics` is a string, not a number"),
-        ),
-        (
-            r#"{"metrics":{"a":true}}"#,
-            not_a_number("`a` in `metrics` is a boolean, not a number"),
-        ),
-        (
-            r#"{"metrics":{"<script>":null}}"#,
-            not_a_number("a value in `metrics` is null, not a number"),
-        ),
-        (
-            r#"{"metrics":{"a":1e999}}"#,
-            not_a_number("`a` in `metrics` is beyond the range of a 64-bit float"),
-        ),
-        (
-            r#"{"metricName":"m","value":null}"#,
-            not_a_number("`value` is null, not a number"),
-        ),
-        (
-            r#"{"metrics":{},"seq":1,"seq":2}"#,
-            duplicate("`seq` stands twice"),
-        ),
-        (
-            r#"{"metrics":{"a":1},"metrics":{"a":1}}"#,
-            duplicate("`metrics` stands twice"),
-        ),
-        (
-            r#"{"metricName":"m"}"#,
-            (
-                Reason::MissingMember,
-                "`value` is missing beside `metricName`".to_owned(),
-            ),
-        ),
+        (r#"{"metrics":{},"sessionId":7}"#, malformed("`sessionId` is a number, not a string")),
+        (r#"{"metrics":{},"viewName":["x"]}"#, malformed("`viewName` is a list, not a string")),
+        (r#"{"metrics":{},"timestamp":"2024"}"#, malformed("`timestamp` is a string, not a number")),
+        (r#"{"metrics":{},"seq":-1}"#, malformed("`seq` is not a whole number of 0 or more")),
+        (r#"{"metrics":{},"seq":1.5}"#, malformed("`seq` is not a whole number of 0 or more")),
+        (r#"{"metrics":{},"seq":true}"#, malformed("`seq` is a boolean, not a number")),
+        (r#"{"metrics":"x"}"#, malformed("`metrics` is a string, not an object")),
+        (r#"{"metrics":{},"tags":[1]}"#, malformed("`tags` is a list, not an object")),
+        (r#"{"metrics":{},"tags":{"a":null}}"#, malformed("`a` in `tags` is null, not a string")),
+        (r#"{"metrics":{},"tags":{"a":{"b":1}}}"#, malformed("`a` in `tags` is an object, not a string")),
+        (r#"{"metrics":{"a":"1"}}"#, not_a_number("`a` in `metrics` is a string, not a number")),
+        (r#"{"metrics":{"a":true}}"#, not_a_number("`a` in `metrics` is a boolean, not a number")),
+        (r#"{"metrics":{"<script>":null}}"#, not_a_number("a value in `metrics` is null, not a number")),
+        (r#"{"metrics":{"a":1e999}}"#, not_a_number("`a` in `metrics` is beyond the range of a 64-bit float")),
+        (r#"{"metricName":"m","value":null}"#, not_a_number("`value` is null, not a number")),
+        (r#"{"metrics":{},"seq":1,"seq":2}"#, duplicate("`seq` stands twice")),
+        (r#"{"metrics":{"a":1},"metrics":{"a":1}}"#, duplicate("`metrics` stands twice")),
+        (r#"{"metricName":"m"}"#, (Reason::MissingMember, "`value` is missing beside `metricName`".to_owned())),
     ] {
         assert_eq!(finding(body), wanted, "{body}");
     }
@@ -303,28 +228,14 @@ fn what_is_no_json_fails_the_body_and_says_where() {
         (b"{\n\"later\":\"\xC3\"}", 2, 10),
     ] {
         let error = decode(body, 100).unwrap_err();
-        let DecodeError::NotJson {
-            line: l, column: c, ..
-        } = error
-        else {
-            panic!("{error:?}")
-        };
+        let DecodeError::NotJson { line: l, column: c, .. } = error else { panic!("{error:?}") };
         assert_eq!((l, c), (line, column), "{}", String::from_utf8_lossy(body));
     }
 }
 
 #[test]
 fn json_of_another_shape_fails_the_body() {
-    for body in [
-        "7",
-        "null",
-        r#""text""#,
-        "true",
-        "{}",
-        r#"{"later":1}"#,
-        r#"{"events":{}}"#,
-        r#"{"sentAt":1}"#,
-    ] {
+    for body in ["7", "null", r#""text""#, "true", "{}", r#"{"later":1}"#, r#"{"events":{}}"#, r#"{"sentAt":1}"#] {
         let error = decode(body.as_bytes(), 100).unwrap_err();
         assert!(matches!(error, DecodeError::UnknownShape(_)), "{body}: {error:?}");
     }

@@ -99,7 +99,7 @@ pub(crate) fn named<'l>(message: &str, lines: impl Iterator<Item = &'l [u8]>) ->
     lines.map(|line| whys.get(line.trim_ascii_start()).map(|why| (*why).to_owned())).collect()
 }
 
-/// How many points a 422 says were dropped (`… dropped=3`): it is always the last word.
+/// How many points a 422 says were dropped (`… dropped=3 …`). The last one counts: what stands before may echo a tag.
 pub(crate) fn dropped(message: &str) -> Option<u64> {
     let (_, count) = message.rsplit_once("dropped=")?;
     count.trim().split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
@@ -109,7 +109,8 @@ pub(crate) fn dropped(message: &str) -> Option<u64> {
 pub(crate) fn brief(status: u16, why: &str) -> String {
     let why = match why.split_once("unable to parse '") {
         Some((_, rest)) => format!("unable to parse: {}", rest.rsplit_once("': ").map_or("", |(_, why)| why)),
-        None => why.to_owned(),
+        // A retention's refusal shows the series key of a point, tags and all.
+        None => why.split(" - oldest point").next().unwrap_or_default().to_owned(),
     };
     let why: String = why.chars().take(200).collect();
     format!("{status}: {why}")

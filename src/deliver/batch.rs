@@ -34,12 +34,6 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn of(records: Vec<Record>) -> Self {
-        let mut batch = Self::default();
-        records.into_iter().for_each(|record| batch.push(record));
-        batch
-    }
-
     pub(crate) fn push(&mut self, record: Record) {
         self.points += u64::from(record.points());
         self.bytes += record.lines().len();
@@ -48,10 +42,6 @@ impl Batch {
 
     pub(crate) fn points(&self) -> u64 {
         self.points
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     pub(crate) fn records(&self) -> &[Record] {
@@ -74,7 +64,8 @@ impl Batch {
         }
         let lines: Vec<Bytes> = self.records.iter().map(|record| record.lines().clone()).collect();
         let size = self.bytes + lines.len();
-        let built = tokio::task::spawn_blocking(move || if gzip { compressed(&lines, size) } else { plain(&lines, size) });
+        let built =
+            tokio::task::spawn_blocking(move || if gzip { compressed(&lines, size) } else { plain(&lines, size) });
         let body = built.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
         self.body = Some(body.clone());
         Ok(body)
@@ -160,7 +151,9 @@ pub(crate) fn split_after(record: Record, points: u32) -> Result<(Record, Record
 
 /// Where the first `lines` lines of `body` end, newline included.
 fn end_of(body: &[u8], lines: usize) -> usize {
-    let Some(last) = encode::lines(body).take(lines).last() else { return 0 };
+    let Some(last) = encode::lines(body).take(lines).last() else {
+        return 0;
+    };
     // Both slices are of one allocation: the difference of their addresses is the line's place.
     let start = last.as_ptr() as usize - body.as_ptr() as usize;
     (start + last.len() + 1).min(body.len())
@@ -213,7 +206,8 @@ impl Cutter {
         let mut rest = Some(record);
         while let Some(record) = rest.take() {
             let (_, batch) = self.open.entry(key).or_insert_with(|| (Instant::now(), Batch::default()));
-            let fits = batch.points + u64::from(record.points()) <= MAX_POINTS && batch.bytes + record.lines().len() <= MAX_BYTES;
+            let fits = batch.points + u64::from(record.points()) <= MAX_POINTS
+                && batch.bytes + record.lines().len() <= MAX_BYTES;
             if fits {
                 batch.push(record);
             } else if batch.records.is_empty() {
@@ -230,7 +224,9 @@ impl Cutter {
                 rest = Some(record);
             }
             let full = rest.is_some() || batch.points >= MAX_POINTS || batch.bytes >= MAX_BYTES;
-            if full { self.cut_one(key) }
+            if full {
+                self.cut_one(key)
+            }
         }
     }
 
@@ -248,8 +244,12 @@ impl Cutter {
     /// Cuts the batches that are due; all of them when the lane ends.
     pub(crate) fn cut_due(&mut self, all: bool) {
         let now = Instant::now();
-        let due: Vec<_> =
-            self.open.iter().filter(|(_, (since, _))| all || *since + self.linger <= now).map(|(key, _)| *key).collect();
+        let due: Vec<_> = self
+            .open
+            .iter()
+            .filter(|(_, (since, _))| all || *since + self.linger <= now)
+            .map(|(key, _)| *key)
+            .collect();
         due.into_iter().for_each(|key| self.cut_one(key));
     }
 

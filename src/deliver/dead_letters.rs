@@ -118,7 +118,8 @@ impl DeadLetters {
         let open = self.dir.join(format!("{name}.jsonl"));
         let length = fs::metadata(&open).map_or(0, |m| m.len());
         if length > 0 && length + text.len() as u64 > MAX_FILE.min(self.limit / 8) {
-            let last = self.files()?.iter().filter(|f| f.tenant == name && f.n < u64::MAX).map(|f| f.n).max().unwrap_or(0);
+            let last =
+                self.files()?.iter().filter(|f| f.tenant == name && f.n < u64::MAX).map(|f| f.n).max().unwrap_or(0);
             fs::rename(&open, self.dir.join(format!("{name}.{:08}.jsonl", last + 1)))?;
         }
         // Opened for each write: who replays the file may rename it under us, and the next letter starts a new one.
@@ -145,8 +146,13 @@ impl DeadLetters {
         while state.bytes + needed > self.limit {
             let mut held: BTreeMap<&str, u64> = BTreeMap::new();
             files.iter().for_each(|file| *held.entry(&file.tenant).or_default() += file.bytes);
-            let Some(most) = held.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(tenant, _)| tenant.to_owned()) else { break };
-            let Some(at) = files.iter().position(|file| file.tenant == most) else { break };
+            let Some(most) = held.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(tenant, _)| tenant.to_owned())
+            else {
+                break;
+            };
+            let Some(at) = files.iter().position(|file| file.tenant == most) else {
+                break;
+            };
             let oldest = files.remove(at);
             let letters = fs::read(&oldest.path)?.iter().filter(|b| **b == b'\n').count() as u64;
             fs::remove_file(&oldest.path)?;
@@ -168,13 +174,17 @@ impl DeadLetters {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(stem) = name.strip_suffix(".jsonl") else { continue };
+            let Some(stem) = name.strip_suffix(".jsonl") else {
+                continue;
+            };
             let (tenant, n) = match stem.split_once('.') {
                 None => (stem, u64::MAX),
                 Some((tenant, n)) => (tenant, n.parse().unwrap_or(0)),
             };
             // Taken away since it was listed: not ours any more.
-            let Ok(metadata) = entry.metadata() else { continue };
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
             files.push(LetterFile { tenant: tenant.to_owned(), n, bytes: metadata.len(), path: entry.path() });
         }
         files.sort_by(|a, b| (&a.tenant, a.n).cmp(&(&b.tenant, b.n)));

@@ -75,7 +75,9 @@ impl LineFiles {
             let open = self.create(bucket, now)?;
             all.insert(bucket.to_owned(), open);
         }
-        let Some(open) = all.get_mut(bucket) else { return Ok(()) };
+        let Some(open) = all.get_mut(bucket) else {
+            return Ok(());
+        };
         if let Err(error) = open.file.write_all(body) {
             // A torn batch would be written again behind its own half: back to the last whole one. If even that fails, a new file.
             if open.file.set_len(open.length).is_err() {

@@ -98,8 +98,12 @@ impl Gate {
                 let mut state = self.lock();
                 let flushing = state.flushing;
                 match &mut state.shut {
-                    None => return Pass { gate: self, probe: false },
-                    Some(_) if flushing => return Pass { gate: self, probe: false },
+                    None => {
+                        return Pass { gate: self, probe: false };
+                    }
+                    Some(_) if flushing => {
+                        return Pass { gate: self, probe: false };
+                    }
                     Some(shut) if shut.probing => None,
                     Some(shut) if shut.until <= Instant::now() => {
                         shut.probing = true;

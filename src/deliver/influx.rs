@@ -33,11 +33,13 @@ pub(crate) struct Connection<'c> {
 /// Makes a client. The crate panics on a bad URL and fails late on a bad token: both are looked at here first.
 pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
     let Connection { url, org, token, timeout, gzip } = connection;
-    let parsed = reqwest::Url::parse(url).map_err(|e| format!("influxdb.url {url:?}: {e}; it should look like http://influxdb:8086"))?;
+    let parsed = reqwest::Url::parse(url)
+        .map_err(|e| format!("influxdb.url {url:?}: {e}; it should look like http://influxdb:8086"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
         return Err(format!("influxdb.url {url:?}: it should begin with http:// or https:// and name a host"));
     }
-    if parsed.path() != "/" || parsed.query().is_some() || !parsed.username().is_empty() || parsed.password().is_some() {
+    if parsed.path() != "/" || parsed.query().is_some() || !parsed.username().is_empty() || parsed.password().is_some()
+    {
         return Err("influxdb.url: only scheme, host and port; no path, query or credentials (the API's own path follows, and the token stands apart)".to_owned());
     }
     if HeaderValue::from_str(&format!("Token {token}")).is_err() {
@@ -73,7 +75,8 @@ pub(crate) struct InfluxWriter {
 impl InfluxWriter {
     pub(crate) fn new(settings: &Influx) -> Result<Self, String> {
         let token = settings.token.expose_secret();
-        let connection = |gzip| Connection { url: &settings.url, org: &settings.org, token, timeout: settings.timeout, gzip };
+        let connection =
+            |gzip| Connection { url: &settings.url, org: &settings.org, token, timeout: settings.timeout, gzip };
         Ok(Self {
             lines: client(&connection(settings.gzip))?,
             api: client(&connection(false))?,
@@ -90,15 +93,19 @@ impl InfluxWriter {
 
     /// One write, one try.
     pub(crate) async fn write(&self, bucket: &str, body: Bytes) -> Answer {
-        let written =
-            self.lines.write_line_protocol_with_precision(&self.org, bucket, body, TimestampPrecision::Nanoseconds).await;
+        let written = self
+            .lines
+            .write_line_protocol_with_precision(&self.org, bucket, body, TimestampPrecision::Nanoseconds)
+            .await;
         Answer::of(written)
     }
 
     /// Makes a bucket that is missing; it may exist by now.
     pub(crate) async fn create(&self, bucket: &str) -> Result<(), String> {
         let org = organization(&self.api, &self.org).await.map_err(brief)?;
-        let Some(org_id) = org else { return Err(format!("no organisation {:?} can be seen with this token", self.org)) };
+        let Some(org_id) = org else {
+            return Err(format!("no organisation {:?} can be seen with this token", self.org));
+        };
         create_bucket(&self.api, org_id, bucket, self.retention).await.map_err(brief)
     }
 }
@@ -121,7 +128,9 @@ pub(crate) async fn bucket(api: &Client, org_id: &str, name: &str) -> Result<Opt
         ..ListBucketsRequest::default()
     };
     let found = match api.list_buckets(Some(request)).await {
-        Err(RequestError::Http { status, .. }) if status == reqwest::StatusCode::NOT_FOUND => return Ok(None),
+        Err(RequestError::Http { status, .. }) if status == reqwest::StatusCode::NOT_FOUND => {
+            return Ok(None);
+        }
         found => found?,
     };
     Ok(found.buckets.into_iter().find(|bucket| bucket.name == name).and_then(|bucket| {
@@ -131,7 +140,12 @@ pub(crate) async fn bucket(api: &Client, org_id: &str, name: &str) -> Result<Opt
 }
 
 /// Makes a bucket with a retention (zero: for ever). That it exists already is no error.
-pub(crate) async fn create_bucket(api: &Client, org_id: String, name: &str, retention: Duration) -> Result<(), RequestError> {
+pub(crate) async fn create_bucket(
+    api: &Client,
+    org_id: String,
+    name: &str,
+    retention: Duration,
+) -> Result<(), RequestError> {
     let mut request = PostBucketRequest::new(org_id, name.to_owned());
     if !retention.is_zero() {
         let seconds = i32::try_from(retention.as_secs()).unwrap_or(i32::MAX);

@@ -98,7 +98,9 @@ impl Lane {
 
     fn start(&mut self, permit: OwnedSemaphorePermit, aside: bool) {
         let queue = if aside { &mut self.aside } else { &mut self.ready };
-        let Some(batch) = queue.pop_front() else { return };
+        let Some(batch) = queue.pop_front() else {
+            return;
+        };
         let sender = Arc::clone(&self.sender);
         self.tasks.spawn(async move {
             let rest = sender.send(batch, aside).await;

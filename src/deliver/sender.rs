@@ -9,17 +9,16 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::answer::{self, Answer};
+use super::LaneState;
+use super::answer::Answer;
 use super::batch::Batch;
-use super::dead_letters::{DeadLetters, Refusal};
+use super::dead_letters::DeadLetters;
 use super::files::LineFiles;
 use super::gate::{Gate, Pace};
 use super::influx::InfluxWriter;
-use super::LaneState;
 use crate::clock::Clock;
-use crate::encode;
 use crate::metrics::{Metrics, WriteResult};
-use crate::outcome::{Account, Loss, Outcome};
+use crate::outcome::{Account, Outcome};
 
 /// After how many failures of its own, while others pass, a batch is divided.
 const ALONE_BEFORE_SPLIT: u32 = 3;
@@ -33,7 +32,7 @@ pub(crate) const LETTER_WRITERS: u32 = 4;
 /// Where a lane writes.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    Influx(InfluxWriter),
+    Influx(Box<InfluxWriter>),
     Files(LineFiles),
 }
 
@@ -109,7 +108,7 @@ impl Sender {
         suspects.contains_key(&(Arc::as_ptr(account) as usize))
     }
 
-    fn suspect(&self, account: &Arc<Account>) {
+    pub(super) fn suspect(&self, account: &Arc<Account>) {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         suspects.insert(Arc::as_ptr(account) as usize, (Arc::clone(account), Instant::now() + ASIDE));
     }
@@ -121,7 +120,8 @@ impl Sender {
         while let Some(batch) = work.pop() {
             let again = self.attempt(batch, &mut rest).await;
             for part in again {
-                let single = part.records().first().filter(|_| part.accounts() == 1).map(|record| Arc::clone(record.account()));
+                let single =
+                    part.records().first().filter(|_| part.accounts() == 1).map(|record| Arc::clone(record.account()));
                 match single {
                     Some(account) if !aside && self.is_suspect(&account) => rest.aside.push(part),
                     _ => work.push(part),
@@ -239,7 +239,10 @@ impl Sender {
             let alone = batch.alone;
             match batch.halves() {
                 Ok((left, right)) => {
-                    tracing::warn!(bucket = &*self.bucket, "a batch failed {alone} times while others passed: it is divided ({why})");
+                    tracing::warn!(
+                        bucket = &*self.bucket,
+                        "a batch failed {alone} times while others passed: it is divided ({why})"
+                    );
                     return vec![right, left];
                 }
                 Err(single) if alone >= ALONE_BEFORE_DEAD => {
@@ -259,86 +262,16 @@ impl Sender {
     }
 
     async fn create(&self) -> Result<(), String> {
-        let Destination::Influx(influx) = &self.shared.destination else { return Err("not found".to_owned()) };
-        let missing = format!("InfluxDB answered 404: there is no bucket {:?} in organisation {:?}", self.bucket, influx.org());
+        let Destination::Influx(influx) = &self.shared.destination else {
+            return Err("not found".to_owned());
+        };
+        let missing =
+            format!("InfluxDB answered 404: there is no bucket {:?} in organisation {:?}", self.bucket, influx.org());
         if !influx.create_bucket {
             return Err(format!("{missing}; create it (`tagline setup`), or set influxdb.create_bucket"));
         }
         influx.create(&self.bucket).await.map_err(|why| format!("{missing}, and it could not be created: {why}"))?;
         tracing::info!(bucket = &*self.bucket, "created the bucket");
         Ok(())
-    }
-
-    /// 400 or 422: by account first, then down to the bad lines.
-    async fn refused(&self, batch: Batch, status: u16, message: String) -> Vec<Batch> {
-        if batch.accounts() > 1 {
-            return batch.by_account();
-        }
-        if let Some(record) = batch.records().first() {
-            self.suspect(record.account());
-        }
-        let named: Vec<Option<String>> = if status == 400 {
-            let lines: Vec<&[u8]> = batch.records().iter().flat_map(|record| encode::lines(record.lines())).collect();
-            answer::named(&message, lines.into_iter())
-        } else {
-            Vec::new()
-        };
-        let named_count = named.iter().flatten().count();
-        let wholly = match status {
-            400 => named_count > 0 && named_count == named.len(),
-            _ => answer::dropped(&message) == Some(batch.points()),
-        };
-        if wholly {
-            return self.bury(batch, status, &message, named).await;
-        }
-        if named_count > 0 {
-            // The bad ones are named: apart they are refused wholly, and the others pass.
-            let marks: Vec<bool> = named.iter().map(Option::is_some).collect();
-            let (bad, good) = batch.partition(&marks);
-            return [bad, good].into_iter().filter(|part| part.points() > 0).collect();
-        }
-        match batch.halves() {
-            Ok((left, right)) => vec![right, left],
-            Err(single) => self.bury(single, status, &message, named).await,
-        }
-    }
-
-    /// Dead letters: written and settled on a blocking thread, which no abort can stop between the two.
-    async fn bury(&self, batch: Batch, status: u16, reason: &str, named: Vec<Option<String>>) -> Vec<Batch> {
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.shared.letter_writers).acquire_owned().await;
-        let (letters, bucket, reason) = (Arc::clone(&self.shared.dead_letters), Arc::clone(&self.bucket), reason.to_owned());
-        let points = batch.points();
-        tracing::warn!(bucket = &*self.bucket, points, status, "lines were refused for good: dead letters");
-        let buried = tokio::task::spawn_blocking(move || {
-            bury(&letters, &bucket, batch, status, &reason, &named);
-            drop(permit);
-        });
-        if let Err(error) = buried.await {
-            tracing::error!("dead letters were not written: {error}");
-        }
-        Vec::new()
-    }
-}
-
-fn bury(letters: &DeadLetters, bucket: &str, batch: Batch, status: u16, reason: &str, named: &[Option<String>]) {
-    let mut at = 0;
-    for record in batch.into_records() {
-        let lines = record.lines().clone();
-        let refusals: Vec<Refusal<'_>> = encode::lines(&lines)
-            .map(|line| {
-                let reason = named.get(at).and_then(Option::as_deref).unwrap_or(reason);
-                at += 1;
-                Refusal { line, reason, brief: answer::brief(status, reason) }
-            })
-            .collect();
-        let tenant = record.account().name().to_owned();
-        match letters.write(&tenant, bucket, &refusals) {
-            Ok(()) => record.settle(Outcome::DeadLettered),
-            Err(error) => {
-                tracing::error!(tenant, bucket, points = record.points(), "dead letters could not be written, the points are lost: {error}");
-                record.settle(Outcome::Lost(Loss::DeadLettersFull));
-            }
-        }
     }
 }

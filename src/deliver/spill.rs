@@ -122,7 +122,10 @@ pub(crate) fn read(path: &Path) -> io::Result<Contents> {
     let mut magic = Vec::new();
     (&mut input).take(MAX_HEADER as u64).read_until(b'\n', &mut magic)?;
     if magic != MAGIC.as_bytes() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "not a spill file of a version this tagline reads (it begins with `tagline-spill 1`)"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a spill file of a version this tagline reads (it begins with `tagline-spill 1`)",
+        ));
     }
     let mut contents = Contents { torn: true, ..Contents::default() };
     let mut number = 0;
@@ -175,5 +178,10 @@ fn parse(chunk: &[u8]) -> Option<Entry> {
     if header.bytes != lines.len() || header.xxh3 != checksum(&header, lines) {
         return None;
     }
-    Some(Entry::Record(Spilled { bucket: header.bucket, tenant: header.tenant, points: header.points, lines: lines.to_vec() }))
+    Some(Entry::Record(Spilled {
+        bucket: header.bucket,
+        tenant: header.tenant,
+        points: header.points,
+        lines: lines.to_vec(),
+    }))
 }

@@ -1,6 +1,7 @@
 //! Delivery against real TCP servers that answer by a script: what a real InfluxDB does not give on wish.
 
 mod batches;
+mod gates;
 mod letters;
 mod server;
 mod stopping;
@@ -104,7 +105,7 @@ async fn settled(account: &Arc<Account>) -> Totals {
 async fn until_state(delivery: &Delivery, bucket: &str, wanted: impl Fn(&LaneState) -> bool) -> LaneState {
     let deadline = Instant::now() + Duration::from_secs(15);
     loop {
-        let lanes = delivery.lanes();
+        let lanes = delivery.view().lanes();
         if let Some((_, state)) = lanes.iter().find(|(name, state)| &**name == bucket && wanted(state)) {
             return state.clone();
         }

@@ -11,23 +11,14 @@ fn line(point: &Point<'_>) -> String {
 
 fn field<'p>(name: &'p str, value: FieldValue<'p>) -> Point<'p> {
     // A leaked slice: a test's point may live as long as it likes.
-    Point {
-        measurement: "m",
-        tags: &[],
-        fields: Box::leak(Box::new([(name, value)])),
-        time: 1,
-    }
+    Point { measurement: "m", tags: &[], fields: Box::leak(Box::new([(name, value)])), time: 1 }
 }
 
 #[test]
 fn a_point_is_one_line() {
     let point = Point {
         measurement: "frontend_performance",
-        tags: &[
-            ("action_name", "fetch users"),
-            ("tenant_id", "acme"),
-            ("view_name", "a,b=c"),
-        ],
+        tags: &[("action_name", "fetch users"), ("tenant_id", "acme"), ("view_name", "a,b=c")],
         fields: &[
             ("duration_ms", FieldValue::Int(13)),
             ("ratio", FieldValue::Float(0.5)),
@@ -43,20 +34,14 @@ fn a_point_is_one_line() {
 #[test]
 fn what_a_tag_cannot_hold_is_replaced() {
     for (value, wanted) in [
-        (
-            "a\nforged,tenant_id=evil x=1",
-            "a_forged\\,tenant_id\\=evil\\ x\\=1",
-        ),
+        ("a\nforged,tenant_id=evil x=1", "a_forged\\,tenant_id\\=evil\\ x\\=1"),
         ("ends in \\", "ends\\ in\\ _"),
         ("\\\\", "__"),
         ("\0\t\r\x7F\u{85}\u{9F}", "______"),
         ("\u{A0}\u{2028}ü😀", "\u{A0}\u{2028}ü😀"),
         ("\"quoted\"", "\"quoted\""),
     ] {
-        let point = Point {
-            tags: &[("t", value)],
-            ..field("f", FieldValue::Int(1))
-        };
+        let point = Point { tags: &[("t", value)], ..field("f", FieldValue::Int(1)) };
         assert_eq!(line(&point), format!("m,t={wanted} f=1i 1\n"));
     }
 }
@@ -78,11 +63,7 @@ fn numbers_are_written_so_that_they_read_back() {
 
 #[test]
 fn an_empty_tag_is_left_out_and_no_line_is_a_comment() {
-    let point = Point {
-        measurement: "#m",
-        tags: &[("a", ""), ("b", "1")],
-        ..field("f", FieldValue::Int(1))
-    };
+    let point = Point { measurement: "#m", tags: &[("a", ""), ("b", "1")], ..field("f", FieldValue::Int(1)) };
     assert_eq!(line(&point), "_m,b=1 f=1i 1\n");
 }
 
@@ -91,38 +72,23 @@ fn lines_are_cut_where_the_server_cuts_them() {
     let mut body = Vec::new();
     let points = [
         field("text", FieldValue::Str("two\nlines, a=\"b\" \\")),
-        Point {
-            tags: &[("t", "a\"b=\" c")],
-            ..field("f", FieldValue::Str("\n"))
-        },
+        Point { tags: &[("t", "a\"b=\" c")], ..field("f", FieldValue::Str("\n")) },
         field("a\"b", FieldValue::Int(1)),
     ];
     for point in &points {
         encode(point, &mut body);
         body.push(b'\n');
     }
-    let cut: Vec<_> = lines(&body)
-        .map(|line| String::from_utf8_lossy(line).into_owned())
-        .collect();
-    let wanted: Vec<_> = points
-        .iter()
-        .map(|point| line(point).trim_end_matches('\n').to_owned())
-        .collect();
+    let cut: Vec<_> = lines(&body).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let wanted: Vec<_> = points.iter().map(|point| line(point).trim_end_matches('\n').to_owned()).collect();
     assert_eq!(cut, wanted);
     assert_eq!(lines(b"").count(), 0);
-    assert_eq!(
-        lines(b"m f=1\nm f=2").count(),
-        2,
-        "the last newline may be missing"
-    );
+    assert_eq!(lines(b"m f=1\nm f=2").count(), 2, "the last newline may be missing");
 }
 
 #[test]
 fn a_buffer_that_is_large_enough_is_not_allocated_again() {
-    let point = Point {
-        tags: &[("a", "plain"), ("b", "es ca=ped\n")],
-        ..field("f", FieldValue::Str("\"\\"))
-    };
+    let point = Point { tags: &[("a", "plain"), ("b", "es ca=ped\n")], ..field("f", FieldValue::Str("\"\\")) };
     let mut buffer = Vec::with_capacity(1 << 10);
     let counted = allocation_counter::measure(|| encode(&point, &mut buffer));
     assert_eq!(counted.count_total, 0);
@@ -141,30 +107,14 @@ fn value() -> impl Strategy<Value = (i64, f64, String, u8)> {
     let integer = prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX), Just(0)];
     let float = prop_oneof![
         any::<f64>().prop_filter("finite", |float| float.is_finite()),
-        proptest::sample::select(vec![
-            -0.0,
-            f64::MAX,
-            f64::MIN,
-            f64::MIN_POSITIVE,
-            5e-324,
-            1e16,
-            1e-7
-        ]),
+        proptest::sample::select(vec![-0.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, 1e16, 1e-7]),
     ];
     (integer, float, hostile(), 0..3_u8)
 }
 
 /// What a name reads back as: what it cannot hold is replaced, and nothing else.
 fn written(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_control() || c == '\\' {
-                REPLACEMENT
-            } else {
-                c
-            }
-        })
-        .collect()
+    name.chars().map(|c| if c.is_control() || c == '\\' { REPLACEMENT } else { c }).collect()
 }
 
 fn assert_same(point: &Point<'_>, parsed: &ParsedLine<'_>) {
@@ -173,19 +123,10 @@ fn assert_same(point: &Point<'_>, parsed: &ParsedLine<'_>) {
         measurement.replace_range(..1, "_");
     }
     assert_eq!(parsed.series.measurement.as_str(), measurement);
-    let tags: Vec<_> = point
-        .tags
-        .iter()
-        .filter(|(_, v)| !v.is_empty())
-        .map(|(k, v)| (written(k), written(v)))
-        .collect();
-    let parsed_tags: Vec<_> = parsed
-        .series
-        .tag_set
-        .iter()
-        .flatten()
-        .map(|(k, v)| (k.to_string(), v.to_string()))
-        .collect();
+    let tags: Vec<_> =
+        point.tags.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (written(k), written(v))).collect();
+    let parsed_tags: Vec<_> =
+        parsed.series.tag_set.iter().flatten().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     assert_eq!(parsed_tags, tags);
     assert_eq!(parsed.field_set.len(), point.fields.len());
     for ((name, value), (parsed_name, parsed_value)) in point.fields.iter().zip(&parsed.field_set) {

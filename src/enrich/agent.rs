@@ -47,20 +47,12 @@ impl<'r> Agent<'r> {
             other => other,
         };
         let known = |name: &'r str| Some(name).filter(|name| !matches!(*name, "" | "UNKNOWN"));
-        Self {
-            browser: known(seen.name),
-            os: known(os),
-            device: known(device),
-        }
+        Self { browser: known(seen.name), os: known(os), device: known(device) }
     }
 
     /// What there is, as tags.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&'static str, &'r str)> {
-        let tags = [
-            ("browser", self.browser),
-            ("os", self.os),
-            ("device", self.device),
-        ];
+        let tags = [("browser", self.browser), ("os", self.os), ("device", self.device)];
         tags.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }

@@ -23,9 +23,7 @@ const RESERVED: [&str; 11] = [
 
 /// Whether a measurement belongs to another source, whatever the catalog says.
 pub(super) fn is_reserved_measurement(name: &str) -> bool {
-    ["_", "caddy_", "gateway_"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    ["_", "caddy_", "gateway_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// All rules of one generation of settings.
@@ -64,11 +62,7 @@ impl Rules {
         static_tags.push(("instance".to_owned(), enrich.instance.clone()));
         static_tags.retain(|(_, value)| !value.is_empty());
         static_tags.sort();
-        let known = settings
-            .catalog
-            .measurements
-            .iter()
-            .filter(|(name, _)| !is_reserved_measurement(name));
+        let known = settings.catalog.measurements.iter().filter(|(name, _)| !is_reserved_measurement(name));
         Self {
             static_tags,
             path_rules: enrich.path_rules.clone(),
@@ -76,21 +70,14 @@ impl Rules {
             lane: enrich.lane,
             max_clock_skew: i64::try_from(enrich.max_clock_skew.as_millis()).unwrap_or(i64::MAX),
             max_future: nanos(enrich.max_future),
-            retention: settings
-                .influxdb
-                .as_ref()
-                .map_or(0, |influx| nanos(influx.retention)),
-            measurements: known
-                .map(|(name, rules)| (name.clone(), MeasurementRules::new(rules)))
-                .collect(),
+            retention: settings.influxdb.as_ref().map_or(0, |influx| nanos(influx.retention)),
+            measurements: known.map(|(name, rules)| (name.clone(), MeasurementRules::new(rules))).collect(),
         }
     }
 
     /// The rules of a measurement under its own name, if it is known.
     pub(super) fn measurement(&self, name: &str) -> Option<(&str, &MeasurementRules)> {
-        self.measurements
-            .get_key_value(name)
-            .map(|(name, rules)| (name.as_str(), rules))
+        self.measurements.get_key_value(name).map(|(name, rules)| (name.as_str(), rules))
     }
 
     /// Whether the server alone says what bears this name.
@@ -101,26 +88,15 @@ impl Rules {
 
 impl MeasurementRules {
     fn new(rules: &Measurement) -> Self {
-        let mut tags: Vec<_> = rules
-            .tags
-            .iter()
-            .chain(&rules.needs)
-            .filter(|name| !is_owned_name(name))
-            .cloned()
-            .collect();
+        let mut tags: Vec<_> =
+            rules.tags.iter().chain(&rules.needs).filter(|name| !is_owned_name(name)).cloned().collect();
         tags.sort();
         tags.dedup();
         Self {
             needs: rules.needs.clone(),
-            agent_tags: tags
-                .iter()
-                .any(|tag| matches!(tag.as_str(), "browser" | "os" | "device")),
+            agent_tags: tags.iter().any(|tag| matches!(tag.as_str(), "browser" | "os" | "device")),
             tags,
-            fields: rules
-                .fields
-                .iter()
-                .map(|(name, rule)| (name.clone(), *rule))
-                .collect(),
+            fields: rules.fields.iter().map(|(name, rule)| (name.clone(), *rule)).collect(),
             other_fields: rules.other_fields,
         }
     }

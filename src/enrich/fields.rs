@@ -33,12 +33,7 @@ pub(super) fn append<'p>(
     Ok(())
 }
 
-fn check_name(
-    request: &Request<'_>,
-    rules: &MeasurementRules,
-    name: &str,
-    catalogued: bool,
-) -> Result<(), Rejected> {
+fn check_name(request: &Request<'_>, rules: &MeasurementRules, name: &str, catalogued: bool) -> Result<(), Rejected> {
     if request.rules.is_reserved(name) || rules.takes_tag(name) {
         let detail = if is_name(name) {
             format!("a metric cannot be named `{name}`: a tag or a field of the server's is")
@@ -56,7 +51,7 @@ fn check_name(
     }
     if !rules.other_fields {
         let detail = format!("`{name}` is no field of this measurement, and it takes no others");
-        return Rejected::because(Reason::BadName, detail);
+        return Rejected::because(Reason::UnknownField, detail);
     }
     Ok(())
 }
@@ -69,11 +64,7 @@ fn value<'p>(name: &str, number: Number, rule: Option<FieldRule>) -> Result<Fiel
             let whole = match number {
                 Number::Int(whole) => whole,
                 Number::Float(float) => whole(float).ok_or_else(|| Rejected {
-                    reason: if float.is_finite() {
-                        Reason::OutOfRange
-                    } else {
-                        Reason::NotANumber
-                    },
+                    reason: if float.is_finite() { Reason::OutOfRange } else { Reason::NotANumber },
                     detail: format!("`{name}` does not fit a 64-bit integer"),
                 })?,
             };

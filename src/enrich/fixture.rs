@@ -7,9 +7,8 @@ use std::time::Duration;
 use crate::admit::Quota;
 use crate::auth::{self, Tenant};
 use crate::config::{
-    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Influx, Limits, Log, LogFormat, Measurement,
-    OriginRule, Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId,
-    TenantSettings, WriteKey,
+    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Influx, Limits, Log, LogFormat, Measurement, OriginRule,
+    Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId, TenantSettings, WriteKey,
 };
 use crate::outcome::Account;
 
@@ -57,10 +56,7 @@ pub(crate) fn settings() -> Settings {
             max_memory: 1 << 20,
             max_dead_letters: 1 << 20,
         },
-        log: Log {
-            format: LogFormat::Text,
-            level: "info".to_owned(),
-        },
+        log: Log { format: LogFormat::Text, level: "info".to_owned() },
         issuers: BTreeMap::new(),
         tenants: BTreeMap::new(),
         catalog: Arc::new(catalog()),
@@ -83,84 +79,38 @@ fn influx() -> Influx {
 
 fn catalog() -> Catalog {
     let strings = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    let int = |max: f64| FieldRule {
-        kind: FieldType::Int,
-        bounds: Some(Bounds { min: 0.0, max }),
+    let int = |max: f64| FieldRule { kind: FieldType::Int, bounds: Some(Bounds { min: 0.0, max }) };
+    let open_int = FieldRule { kind: FieldType::Int, bounds: None };
+    let float = FieldRule { kind: FieldType::Float, bounds: Some(Bounds { min: 0.0, max: 600_000.0 }) };
+    let measurement = |needs: &[&str], tags: &[&str], fields: &[(&str, FieldRule)], other_fields| Measurement {
+        needs: strings(needs),
+        tags: strings(tags),
+        fields: fields.iter().map(|(name, rule)| ((*name).to_owned(), *rule)).collect(),
+        other_fields,
     };
-    let open_int = FieldRule {
-        kind: FieldType::Int,
-        bounds: None,
-    };
-    let float = FieldRule {
-        kind: FieldType::Float,
-        bounds: Some(Bounds {
-            min: 0.0,
-            max: 600_000.0,
-        }),
-    };
-    let measurement =
-        |needs: &[&str], tags: &[&str], fields: &[(&str, FieldRule)], other_fields| Measurement {
-            needs: strings(needs),
-            tags: strings(tags),
-            fields: fields
-                .iter()
-                .map(|(name, rule)| ((*name).to_owned(), *rule))
-                .collect(),
-            other_fields,
-        };
-    let frontend = [
-        ("duration_ms", int(600_000.0)),
-        ("element_count", int(1e9)),
-        ("delta", open_int),
-    ];
+    let frontend = [("duration_ms", int(600_000.0)), ("element_count", int(1e9)), ("delta", open_int)];
     let measurements = [
         (
             "frontend_performance",
-            measurement(
-                &["view_name", "action_name"],
-                &["browser", "device", "os", "path"],
-                &frontend,
-                true,
-            ),
+            measurement(&["view_name", "action_name"], &["browser", "device", "os", "path"], &frontend, true),
         ),
         (
             "backend_api_latency",
-            measurement(
-                &["endpoint"],
-                &["endpoint", "http_method"],
-                &[("latency_ms", int(600_000.0))],
-                false,
-            ),
+            measurement(&["endpoint"], &["endpoint", "http_method"], &[("latency_ms", int(600_000.0))], false),
         ),
         (
             "web_vitals_lcp",
-            measurement(
-                &["path"],
-                &["component", "connectionType", "path", "sdkVersion"],
-                &[("value", float)],
-                false,
-            ),
+            measurement(&["path"], &["component", "connectionType", "path", "sdkVersion"], &[("value", float)], false),
         ),
         ("open", measurement(&[], &["free", "path"], &[], true)),
         ("caddy_http_requests", measurement(&[], &[], &[], true)),
     ];
-    Catalog {
-        measurements: measurements
-            .into_iter()
-            .map(|(name, rules)| (name.to_owned(), rules))
-            .collect(),
-    }
+    Catalog { measurements: measurements.into_iter().map(|(name, rules)| (name.to_owned(), rules)).collect() }
 }
 
 /// A request of this tenant, received [`NOW`], with no headers.
 pub(crate) fn context(tenant: &Tenant) -> Context<'_> {
-    Context {
-        tenant,
-        received: NOW,
-        sent_at_ms: None,
-        user_agent: None,
-        traceparent: None,
-    }
+    Context { tenant, received: NOW, sent_at_ms: None, user_agent: None, traceparent: None }
 }
 
 /// A tenant proven by a write key that may write one measurement; the key enters the settings.
@@ -173,13 +123,8 @@ pub(crate) fn bound_to(settings: &mut Settings, id: &str, measurement: &str) -> 
         expires: None,
         measurements: vec![measurement.to_owned()],
     };
-    let limits = Limits {
-        points_per_second: 1_000,
-        burst: 5_000,
-        bytes_per_second: None,
-        in_flight: 10,
-        spool_share: 1.0,
-    };
+    let limits =
+        Limits { points_per_second: 1_000, burst: 5_000, bytes_per_second: None, in_flight: 10, spool_share: 1.0 };
     let tenant = TenantSettings {
         bucket: None,
         disabled: false,
@@ -198,9 +143,6 @@ pub(crate) fn bound_to(settings: &mut Settings, id: &str, measurement: &str) -> 
     };
     let directory = Arc::new(auth::Directory::new([profile]));
     let authenticator = auth::Authenticator::new(settings, directory).expect("sound settings");
-    let presented = auth::Presented {
-        write_keys: vec![secret],
-        ..auth::Presented::default()
-    };
+    let presented = auth::Presented { write_keys: vec![secret], ..auth::Presented::default() };
     authenticator.verify(&presented, NOW).expect("a good key")
 }

@@ -101,11 +101,7 @@ fn placeholder(segment: &str) -> Option<&'static str> {
 
 /// `123`, `-5`, `12.50`
 fn is_decimal(segment: &str) -> bool {
-    let (whole, fraction) = segment
-        .strip_prefix('-')
-        .unwrap_or(segment)
-        .split_once('.')
-        .unwrap_or((segment, "0"));
+    let (whole, fraction) = segment.strip_prefix('-').unwrap_or(segment).split_once('.').unwrap_or((segment, "0"));
     let whole = whole.strip_prefix('-').unwrap_or(whole);
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     number(whole) && number(fraction)
@@ -121,14 +117,9 @@ fn is_date(segment: &str) -> bool {
         _ => return false,
     };
     let number = |digits: &[u8]| {
-        digits.iter().try_fold(0_u32, |sum, b| {
-            b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0'))
-        })
+        digits.iter().try_fold(0_u32, |sum, b| b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0')))
     };
-    matches!(
-        (number(year), number(month), number(date)),
-        (Some(1900..=2100), Some(1..=12), Some(1..=31))
-    )
+    matches!((number(year), number(month), number(date)), (Some(1900..=2100), Some(1..=12), Some(1..=31)))
 }
 
 fn is_uuid(bytes: &[u8]) -> bool {

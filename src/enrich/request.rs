@@ -32,28 +32,14 @@ pub struct Request<'r> {
 }
 
 impl<'r> Request<'r> {
-    pub(super) fn new(
-        rules: &'r Rules,
-        ticks: &'r Ticks,
-        context: Context<'r>,
-        defaults: &'r Defaults<'r>,
-    ) -> Self {
+    pub(super) fn new(rules: &'r Rules, ticks: &'r Ticks, context: Context<'r>, defaults: &'r Defaults<'r>) -> Self {
         let mut server_tags = Vec::with_capacity(rules.static_tags.len() + 2);
         server_tags.extend(rules.static_tags.iter().map(|(k, v)| (k.as_str(), v.as_str())));
         server_tags.push(("tenant_id", context.tenant.id().as_str()));
-        server_tags.extend(
-            context
-                .tenant
-                .host()
-                .filter(|host| !host.is_empty())
-                .map(|host| ("host", host)),
-        );
+        server_tags.extend(context.tenant.host().filter(|host| !host.is_empty()).map(|host| ("host", host)));
         server_tags.sort_unstable();
         Self {
-            trace: context
-                .traceparent
-                .and_then(trace::id_of_header)
-                .map(|id| id.to_ascii_lowercase()),
+            trace: context.traceparent.and_then(trace::id_of_header).map(|id| id.to_ascii_lowercase()),
             clock_offset: timestamp::offset(context.sent_at_ms, context.received, rules.max_clock_skew),
             rules,
             ticks,
@@ -69,15 +55,9 @@ impl<'r> Request<'r> {
     pub fn point<'p>(&'p self, event: &'p Event<'_>, arena: &'p Bump) -> Result<Point<'p>, Rejected> {
         let (measurement, rules) = self.measurement(&event.measurement)?;
         if event.metrics.is_empty() {
-            return Rejected::because(
-                Reason::Empty,
-                "`metrics` is empty: there is nothing to store".to_owned(),
-            );
+            return Rejected::because(Reason::Empty, "`metrics` is empty: there is nothing to store".to_owned());
         }
-        let text = event
-            .session_id
-            .as_deref()
-            .or(self.defaults.session_id.as_deref());
+        let text = event.session_id.as_deref().or(self.defaults.session_id.as_deref());
         let session = session::store(text, self.context.tenant.profile().settings.session, arena)?;
 
         let mut tags = BumpVec::with_capacity_in(self.server_tags.len() + event.tags.len() + 8, arena);
@@ -98,12 +78,7 @@ impl<'r> Request<'r> {
 
         let time = self.time(event, &session)?;
         self.tags_dropped.set(self.tags_dropped.get() + dropped);
-        Ok(Point {
-            measurement,
-            tags: tags.into_bump_slice(),
-            fields: fields.into_bump_slice(),
-            time,
-        })
+        Ok(Point { measurement, tags: tags.into_bump_slice(), fields: fields.into_bump_slice(), time })
     }
 
     /// How many free tags of kept points were left out so far because the catalog does not list them.
@@ -113,15 +88,13 @@ impl<'r> Request<'r> {
 
     /// What the user agent says of itself; read once.
     pub(super) fn agent(&self) -> &Agent<'r> {
-        self.agent
-            .get_or_init(|| self.context.user_agent.map(Agent::read).unwrap_or_default())
+        self.agent.get_or_init(|| self.context.user_agent.map(Agent::read).unwrap_or_default())
     }
 
     fn measurement(&self, name: &str) -> Result<(&str, &MeasurementRules), Rejected> {
         let Some((name, rules)) = self.rules.measurement(name) else {
             return if is_reserved_measurement(name) {
-                let detail =
-                    "measurements named `caddy_…`, `gateway_…` or `_…` are written by others".to_owned();
+                let detail = "measurements named `caddy_…`, `gateway_…` or `_…` are written by others".to_owned();
                 Rejected::because(Reason::ReservedName, detail)
             } else {
                 let detail = "the catalog does not know this measurement: see [measurements.NAME]".to_owned();

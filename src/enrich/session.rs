@@ -19,19 +19,12 @@ pub(super) enum Session<'p> {
 }
 
 /// Places a session's id; an empty one is none.
-pub(super) fn store<'p>(
-    id: Option<&'p str>,
-    mode: SessionMode,
-    arena: &'p Bump,
-) -> Result<Session<'p>, Rejected> {
+pub(super) fn store<'p>(id: Option<&'p str>, mode: SessionMode, arena: &'p Bump) -> Result<Session<'p>, Rejected> {
     let Some(id) = id.filter(|id| !id.is_empty()) else {
         return Ok(Session::None);
     };
     if id.len() > MAX_SESSION {
-        return Rejected::because(
-            Reason::TooLong,
-            format!("`sessionId` is longer than {MAX_SESSION} bytes"),
-        );
+        return Rejected::because(Reason::TooLong, format!("`sessionId` is longer than {MAX_SESSION} bytes"));
     }
     Ok(match mode {
         SessionMode::Tag => Session::Tag(id),
@@ -39,10 +32,7 @@ pub(super) fn store<'p>(
         SessionMode::Hash(buckets) => {
             let bucket = xxh3_64(id.as_bytes()) % u64::from(buckets.max(1));
             let text = arena.alloc_str(itoa::Buffer::new().format(bucket));
-            Session::Field {
-                id,
-                bucket: Some(text),
-            }
+            Session::Field { id, bucket: Some(text) }
         }
     })
 }
@@ -58,9 +48,7 @@ impl<'p> Session<'p> {
     pub(super) fn tag(&self) -> Option<(&'static str, &'p str)> {
         match *self {
             Self::Tag(id) => Some(("session_id", id)),
-            Self::Field {
-                bucket: Some(bucket), ..
-            } => Some(("session_bucket", bucket)),
+            Self::Field { bucket: Some(bucket), .. } => Some(("session_bucket", bucket)),
             Self::None | Self::Field { bucket: None, .. } => None,
         }
     }
@@ -78,9 +66,7 @@ impl<'p> Session<'p> {
     pub(super) fn low_digits(&self, seq: u64) -> i64 {
         let digits = match self {
             Self::Tag(_) => seq,
-            Self::None | Self::Field { .. } => {
-                xxh3_64_with_seed(self.id().unwrap_or_default().as_bytes(), seq)
-            }
+            Self::None | Self::Field { .. } => xxh3_64_with_seed(self.id().unwrap_or_default().as_bytes(), seq),
         };
         (digits % 1_000_000) as i64
     }

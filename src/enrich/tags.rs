@@ -20,10 +20,7 @@ pub(super) fn append<'p>(
     arena: &'p Bump,
     tags: &mut Tags<'p>,
 ) -> Result<u64, Rejected> {
-    let view = event
-        .view_name
-        .as_deref()
-        .or(request.defaults.view_name.as_deref());
+    let view = event.view_name.as_deref().or(request.defaults.view_name.as_deref());
     if let Some(view) = view {
         let view = if view.starts_with('/') {
             template(request, "viewName", view, arena)?
@@ -38,10 +35,7 @@ pub(super) fn append<'p>(
     let dropped = free(request, event, rules, arena, tags)?;
     if rules.agent_tags && request.rules.user_agent {
         for (name, value) in request.agent().tags() {
-            if rules.takes_tag(name)
-                && !request.rules.is_reserved(name)
-                && tags.iter().all(|(key, _)| *key != name)
-            {
+            if rules.takes_tag(name) && !request.rules.is_reserved(name) && tags.iter().all(|(key, _)| *key != name) {
                 tags.push((name, value));
             }
         }
@@ -59,8 +53,7 @@ fn free<'p>(
     let own = &event.tags;
     let all = || {
         let shared = request.defaults.tags.iter();
-        own.iter()
-            .chain(shared.filter(|(name, _)| own.iter().all(|(other, _)| other != name)))
+        own.iter().chain(shared.filter(|(name, _)| own.iter().all(|(other, _)| other != name)))
     };
     let mut dropped = 0;
     for (place, (name, value)) in all().enumerate() {
@@ -100,12 +93,7 @@ fn check_name(request: &Request<'_>, name: &str) -> Result<(), Rejected> {
     Ok(())
 }
 
-fn template<'p>(
-    request: &'p Request<'_>,
-    name: &str,
-    value: &'p str,
-    arena: &'p Bump,
-) -> Result<&'p str, Rejected> {
+fn template<'p>(request: &'p Request<'_>, name: &str, value: &'p str, arena: &'p Bump) -> Result<&'p str, Rejected> {
     let path = bounded(name, path::without_query(value), MAX_PATH)?;
     Ok(path::template(path, &request.rules.path_rules, arena))
 }

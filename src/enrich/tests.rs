@@ -10,16 +10,8 @@ use crate::decode::{Event, MAX_METRICS, MAX_TAGS, decode};
 
 /// A point in words: `measurement,tag=value field=value time`, unescaped.
 fn told(point: &Point<'_>) -> String {
-    let tags: String = point
-        .tags
-        .iter()
-        .map(|(key, value)| format!(",{key}={value}"))
-        .collect();
-    let fields: Vec<_> = point
-        .fields
-        .iter()
-        .map(|(name, value)| format!("{name}={value:?}"))
-        .collect();
+    let tags: String = point.tags.iter().map(|(key, value)| format!(",{key}={value}")).collect();
+    let fields: Vec<_> = point.fields.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     format!("{}{tags} {} {}", point.measurement, fields.join(","), point.time)
 }
 
@@ -36,9 +28,7 @@ fn point_in(
     context.sent_at_ms = decoded.sent_at_ms;
     change(&mut context);
     let request = enricher.request(context, &decoded.defaults);
-    request
-        .point(decoded.items[0].as_ref().unwrap(), &Bump::new())
-        .map(|point| told(&point))
+    request.point(decoded.items[0].as_ref().unwrap(), &Bump::new()).map(|point| told(&point))
 }
 
 fn acme(session: SessionMode) -> Tenant {
@@ -83,36 +73,14 @@ fn a_session_is_stored_as_the_tenant_says() {
     let body = open(r#""sessionId":"s-1","metrics":{"x":1}"#);
     let in_mode = |mode| point_in(&settings(), &acme(mode), &body, |_| ()).unwrap();
     let server = "env=prod,instance=aks-weu-1,region=weu";
-    assert_eq!(
-        in_mode(SessionMode::Tag),
-        format!("open,{server},session_id=s-1,tenant_id=acme x=Float(1.0) {TIME}")
-    );
+    assert_eq!(in_mode(SessionMode::Tag), format!("open,{server},session_id=s-1,tenant_id=acme x=Float(1.0) {TIME}"));
     let field = in_mode(SessionMode::Field);
     let hashed = in_mode(SessionMode::Hash(4));
     let (field, time) = field.rsplit_once(' ').unwrap();
-    assert_eq!(
-        field,
-        format!("open,{server},tenant_id=acme x=Float(1.0),session=Str(\"s-1\")")
-    );
-    assert!(
-        hashed.starts_with(&format!("open,{server},session_bucket=")),
-        "{hashed}"
-    );
-    assert!(
-        hashed.ends_with(&format!(
-            "tenant_id=acme x=Float(1.0),session=Str(\"s-1\") {time}"
-        )),
-        "{hashed}"
-    );
-    let bucket: u32 = hashed
-        .split("session_bucket=")
-        .nth(1)
-        .unwrap()
-        .split(',')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    assert_eq!(field, format!("open,{server},tenant_id=acme x=Float(1.0),session=Str(\"s-1\")"));
+    assert!(hashed.starts_with(&format!("open,{server},session_bucket=")), "{hashed}");
+    assert!(hashed.ends_with(&format!("tenant_id=acme x=Float(1.0),session=Str(\"s-1\") {time}")), "{hashed}");
+    let bucket: u32 = hashed.split("session_bucket=").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
     assert!(bucket < 4);
 }
 
@@ -136,33 +104,17 @@ fn no_caller_can_name_a_tag_or_field_of_the_servers() {
         "_field",
         "_x",
     ] {
-        let tag = refusal(&open(&format!(
-            r#""metrics":{{"x":1}},"tags":{{"{name}":"evil"}}"#
-        )));
+        let tag = refusal(&open(&format!(r#""metrics":{{"x":1}},"tags":{{"{name}":"evil"}}"#)));
         assert_eq!(tag.0, Reason::ReservedName, "tag {name}: {}", tag.1);
-        let shared = format!(
-            r#"{{"tags":{{"{name}":"evil"}},"events":[{{"measurement":"open","metrics":{{"x":1}}}}]}}"#
-        );
-        assert_eq!(
-            refusal(&shared).0,
-            Reason::ReservedName,
-            "tag {name} of the envelope"
-        );
-        let listed =
-            format!(r#"[{{"metricName":"web_vitals_lcp","value":1,"tags":{{"path":"/","{name}":"evil"}}}}]"#);
-        assert_eq!(
-            refusal(&listed).0,
-            Reason::ReservedName,
-            "tag {name} of a metric list"
-        );
+        let shared =
+            format!(r#"{{"tags":{{"{name}":"evil"}},"events":[{{"measurement":"open","metrics":{{"x":1}}}}]}}"#);
+        assert_eq!(refusal(&shared).0, Reason::ReservedName, "tag {name} of the envelope");
+        let listed = format!(r#"[{{"metricName":"web_vitals_lcp","value":1,"tags":{{"path":"/","{name}":"evil"}}}}]"#);
+        assert_eq!(refusal(&listed).0, Reason::ReservedName, "tag {name} of a metric list");
         let metric = refusal(&open(&format!(r#""metrics":{{"{name}":1}}"#)));
         assert_eq!(metric.0, Reason::ReservedName, "metric {name}: {}", metric.1);
     }
-    assert_eq!(
-        refusal(&open(r#""metrics":{"free":1}"#)).0,
-        Reason::ReservedName,
-        "a tag that the catalog lists"
-    );
+    assert_eq!(refusal(&open(r#""metrics":{"free":1}"#)).0, Reason::ReservedName, "a tag that the catalog lists");
 }
 
 #[test]
@@ -184,16 +136,9 @@ fn free_tags_are_taken_by_the_allow_list_and_others_are_counted() {
     assert_eq!(keys, ["env", "free", "instance", "region", "tenant_id"]);
     assert_eq!(request.tags_dropped(), 2);
 
-    let bad = Event {
-        metrics: Vec::new(),
-        ..event.clone()
-    };
+    let bad = Event { metrics: Vec::new(), ..event.clone() };
     request.point(&bad, &arena).unwrap_err();
-    assert_eq!(
-        request.tags_dropped(),
-        2,
-        "a rejected event counts as rejected only"
-    );
+    assert_eq!(request.tags_dropped(), 2, "a rejected event counts as rejected only");
 }
 
 #[test]
@@ -201,10 +146,7 @@ fn an_events_own_tag_wins_over_its_envelopes() {
     let body = r#"{"tags":{"free":"shared","path":"/7"},"sessionId":"shared","viewName":"/v/7",
         "events":[{"measurement":"open","metrics":{"x":1},"tags":{"free":"own"},"sessionId":"own"}]}"#;
     let told = point(body).unwrap();
-    assert!(
-        told.contains(",free=own,") && told.contains(",path=/:id,") && told.contains(",session_id=own,"),
-        "{told}"
-    );
+    assert!(told.contains(",free=own,") && told.contains(",path=/:id,") && told.contains(",session_id=own,"), "{told}");
     assert!(told.contains(",view_name=/v/:id "), "{told}");
 }
 
@@ -220,22 +162,13 @@ fn a_measurement_must_be_known_and_the_writers_own() {
 #[test]
 fn what_a_measurement_needs_must_be_there() {
     for (body, missing) in [
-        (
-            r#"{"metrics":{"x":1},"actionName":"a"}"#,
-            "the member `viewName` is missing or empty",
-        ),
-        (
-            r#"{"metrics":{"x":1},"viewName":"v","actionName":""}"#,
-            "the member `actionName` is missing or empty",
-        ),
+        (r#"{"metrics":{"x":1},"actionName":"a"}"#, "the member `viewName` is missing or empty"),
+        (r#"{"metrics":{"x":1},"viewName":"v","actionName":""}"#, "the member `actionName` is missing or empty"),
         (
             r#"{"measurement":"backend_api_latency","metrics":{"latency_ms":1}}"#,
             "the tag `endpoint` is missing or empty",
         ),
-        (
-            r#"{"metricName":"web_vitals_lcp","value":1,"tags":{"path":"?x=1"}}"#,
-            "the tag `path` is missing or empty",
-        ),
+        (r#"{"metricName":"web_vitals_lcp","value":1,"tags":{"path":"?x=1"}}"#, "the tag `path` is missing or empty"),
     ] {
         assert_eq!(refusal(body), (Reason::MissingMember, missing.to_owned()));
     }
@@ -250,17 +183,11 @@ fn time(settings: &Settings, mode: SessionMode, body: &str) -> Result<i64, Reaso
 fn the_user_agent_fills_only_tags_that_the_catalog_lists_and_the_caller_left() {
     let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0";
     let told = |settings: &Settings, body: &str| {
-        point_in(settings, &acme(SessionMode::Tag), body, |context| {
-            context.user_agent = Some(firefox)
-        })
-        .unwrap()
+        point_in(settings, &acme(SessionMode::Tag), body, |context| context.user_agent = Some(firefox)).unwrap()
     };
     let frontend = r#"{"viewName":"v","actionName":"a","metrics":{"x":1},"tags":{"os":"own"}}"#;
     let with = told(&settings(), frontend);
-    assert!(
-        with.contains(",browser=Firefox,device=desktop,env=") && with.contains(",os=own,"),
-        "{with}"
-    );
+    assert!(with.contains(",browser=Firefox,device=desktop,env=") && with.contains(",os=own,"), "{with}");
     assert!(!told(&settings(), r#"{"measurement":"open","metrics":{"x":1}}"#).contains("Firefox"));
     let mut off = settings();
     off.enrich.user_agent = false;
@@ -270,10 +197,8 @@ fn the_user_agent_fills_only_tags_that_the_catalog_lists_and_the_caller_left() {
 #[test]
 fn no_point_allocates_outside_its_arena() {
     let settings = settings();
-    let (enricher, tenant) = (
-        Enricher::new(&settings),
-        Tenant::for_test("acme", SessionMode::Hash(64), Some("app.example")),
-    );
+    let (enricher, tenant) =
+        (Enricher::new(&settings), Tenant::for_test("acme", SessionMode::Hash(64), Some("app.example")));
     let body = format!(
         r#"{{"events":[{{"sessionId":"s-1","viewName":"/users/7","actionName":"fetch","metrics":{{"duration_ms":12.6,"x":2}},"timestamp":{NOW_MS},
             "seq":1,"tags":{{"path":"https://a.b/products/123?x=1","color":"red"}},"traceId":"{}"}}],"tags":{{"os":"own"}}}}"#,
@@ -300,20 +225,14 @@ fn a_write_key_writes_its_own_measurements_only() {
     let mut settings = settings();
     let tenant = fixture::bound_to(&mut settings, "acme", "open");
     let enricher = Enricher::new(&settings);
-    let body =
-        r#"[{"measurement":"open","metrics":{"x":1}},{"viewName":"v","actionName":"a","metrics":{"x":1}}]"#;
+    let body = r#"[{"measurement":"open","metrics":{"x":1}},{"viewName":"v","actionName":"a","metrics":{"x":1}}]"#;
     let decoded = decode(body.as_bytes(), 10).unwrap();
     let request = enricher.request(context(&tenant), &decoded.defaults);
     let arena = Bump::new();
     let reasons: Vec<_> = decoded
         .items
         .iter()
-        .map(|item| {
-            request
-                .point(item.as_ref().unwrap(), &arena)
-                .err()
-                .map(|r| r.reason)
-        })
+        .map(|item| request.point(item.as_ref().unwrap(), &arena).err().map(|r| r.reason))
         .collect();
     assert_eq!(reasons, [None, Some(Reason::NotAllowed)]);
 }

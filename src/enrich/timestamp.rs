@@ -32,16 +32,9 @@ impl Ticks {
     /// than a second starts anew.
     pub(super) fn receipt(&self, now: UnixNanos) -> UnixNanos {
         let next = |last: UnixNanos| {
-            if last.saturating_sub(now) > MAX_AHEAD {
-                now
-            } else {
-                now.max(last + 1)
-            }
+            if last.saturating_sub(now) > MAX_AHEAD { now } else { now.max(last + 1) }
         };
-        match self
-            .last_receipt
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)))
-        {
+        match self.last_receipt.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last))) {
             Ok(last) | Err(last) => next(last),
         }
     }
@@ -60,11 +53,7 @@ pub(super) fn offset(sent_at: Option<f64>, received: UnixNanos, max_skew: i64) -
         return 0;
     };
     let error = received.div_euclid(NANOS_PER_MILLI).saturating_sub(sent_at);
-    if error.saturating_abs() > max_skew {
-        error
-    } else {
-        0
-    }
+    if error.saturating_abs() > max_skew { error } else { 0 }
 }
 
 /// A client's milliseconds, floored to whole ones. Whole numbers stay exact.
@@ -78,12 +67,8 @@ pub(super) fn millis(sent: Number) -> Result<i64, Rejected> {
 
 /// The time of these milliseconds and low digits.
 pub(super) fn nanos(millis: i64, low_digits: i64) -> Result<UnixNanos, Rejected> {
-    let nanos = millis
-        .checked_mul(NANOS_PER_MILLI)
-        .and_then(|nanos| nanos.checked_add(low_digits));
-    nanos
-        .filter(|nanos| STORABLE.contains(nanos))
-        .map_or_else(not_storable, Ok)
+    let nanos = millis.checked_mul(NANOS_PER_MILLI).and_then(|nanos| nanos.checked_add(low_digits));
+    nanos.filter(|nanos| STORABLE.contains(nanos)).map_or_else(not_storable, Ok)
 }
 
 fn not_storable<T>() -> Result<T, Rejected> {
@@ -94,17 +79,12 @@ fn not_storable<T>() -> Result<T, Rejected> {
 /// The time itself, if it lies in the window [received - retention, received + max_future].
 pub(super) fn in_window(time: UnixNanos, received: UnixNanos, rules: &Rules) -> Result<UnixNanos, Rejected> {
     if time > received.saturating_add(rules.max_future) {
-        let detail = format!(
-            "`timestamp` is more than {} s ahead of the gateway's clock",
-            rules.max_future / 1_000_000_000
-        );
+        let detail =
+            format!("`timestamp` is more than {} s ahead of the gateway's clock", rules.max_future / 1_000_000_000);
         return Rejected::because(Reason::InFuture, detail);
     }
     if rules.retention != 0 && time < received.saturating_sub(rules.retention) {
-        let detail = format!(
-            "`timestamp` is before the bucket's retention of {} s",
-            rules.retention / 1_000_000_000
-        );
+        let detail = format!("`timestamp` is before the bucket's retention of {} s", rules.retention / 1_000_000_000);
         return Rejected::because(Reason::TooOld, detail);
     }
     Ok(time)

@@ -52,11 +52,8 @@ async fn ledger(state: web::Data<State>) -> HttpResponse {
 
 /// One tenant's totals as JSON; zero outcomes are left out.
 pub(super) fn row(totals: &Totals) -> Value {
-    let outcomes: Map<String, Value> = totals
-        .outcomes()
-        .filter(|(_, points)| *points > 0)
-        .map(|(name, points)| (name, points.into()))
-        .collect();
+    let outcomes: Map<String, Value> =
+        totals.outcomes().filter(|(_, points)| *points > 0).map(|(name, points)| (name, points.into())).collect();
     json!({
         "accepted": totals.accepted,
         "pending": totals.pending,
@@ -81,12 +78,8 @@ async fn rejections(state: web::Data<State>) -> HttpResponse {
         });
         one.collect()
     };
-    let tenants: Map<String, Value> = state
-        .ledger
-        .accounts()
-        .iter()
-        .map(|account| (account.name().to_owned(), of(account).into()))
-        .collect();
+    let tenants: Map<String, Value> =
+        state.ledger.accounts().iter().map(|account| (account.name().to_owned(), of(account).into())).collect();
     HttpResponse::Ok().json(json!({ "tenants": tenants }))
 }
 

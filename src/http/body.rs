@@ -31,7 +31,11 @@ async fn collect(mut body: web::Payload, max: usize, expected: usize) -> Result<
     let mut collected = BytesMut::new();
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| {
-            Problem::new(StatusCode::BAD_REQUEST, "body_broken", "the body ended before its announced length, or its chunks are malformed")
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "body_broken",
+                "the body ended before its announced length, or its chunks are malformed",
+            )
         })?;
         if first.len() + collected.len() + chunk.len() > max {
             return Err(too_large(None, max));
@@ -52,6 +56,8 @@ async fn collect(mut body: web::Payload, max: usize, expected: usize) -> Result<
 
 fn too_large(size: Option<usize>, max: usize) -> Problem {
     let size = size.map_or_else(|| "more".to_owned(), |size| format!("{size} bytes"));
-    let detail = format!("the body is {size}; server.max_body allows {max} bytes: send fewer events in one request, or compress");
+    let detail = format!(
+        "the body is {size}; server.max_body allows {max} bytes: send fewer events in one request, or compress"
+    );
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
 }

@@ -81,7 +81,8 @@ impl Inflate {
 }
 
 fn too_large(max: usize) -> Problem {
-    let detail = format!("the inflated body is more than server.max_inflated, {max} bytes: send fewer events in one request");
+    let detail =
+        format!("the inflated body is more than server.max_inflated, {max} bytes: send fewer events in one request");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "inflated_too_large", detail)
 }
 

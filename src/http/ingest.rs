@@ -76,8 +76,8 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
             over_budget(exceeded)
         })
     };
-    let lines = ingest::ingest(&generation.enricher, context, &body, generation.max_events, charge)?
-        .map_err(unreadable)?;
+    let lines =
+        ingest::ingest(&generation.enricher, context, &body, generation.max_events, charge)?.map_err(unreadable)?;
     let Lines { body: encoded, points, rejected, tags_dropped } = lines;
     if tags_dropped > 0 {
         account.tags_dropped(tags_dropped);
@@ -144,9 +144,11 @@ fn unreadable(error: DecodeError) -> Problem {
 
 fn no_room(refused: Refused) -> Problem {
     let (code, detail, wait) = match refused {
-        Refused::Full { retry_after } => {
-            ("spool_full", "the gateway's spool, or the tenant's share of it, is full; nothing of this request was taken", retry_after)
-        }
+        Refused::Full { retry_after } => (
+            "spool_full",
+            "the gateway's spool, or the tenant's share of it, is full; nothing of this request was taken",
+            retry_after,
+        ),
         Refused::Closed => {
             ("stopping", "this gateway is stopping; nothing of this request was taken", Duration::from_secs(1))
         }

@@ -42,7 +42,10 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 }
 
 #[get("/")]
-async fn page(state: web::Data<State>, request: actix_web::HttpRequest) -> Result<HttpResponse, super::problem::Problem> {
+async fn page(
+    state: web::Data<State>,
+    request: actix_web::HttpRequest,
+) -> Result<HttpResponse, super::problem::Problem> {
     let Some(playground) = &state.playground else { return not_found(request).await };
     let facts = json!({
         "tenant": playground.tenant,
@@ -63,7 +66,10 @@ async fn page(state: web::Data<State>, request: actix_web::HttpRequest) -> Resul
 }
 
 #[get("/playground/seen")]
-async fn seen(state: web::Data<State>, request: actix_web::HttpRequest) -> Result<HttpResponse, super::problem::Problem> {
+async fn seen(
+    state: web::Data<State>,
+    request: actix_web::HttpRequest,
+) -> Result<HttpResponse, super::problem::Problem> {
     let Some(playground) = &state.playground else { return not_found(request).await };
     let account = state.ledger.accounts().into_iter().find(|account| account.name() == playground.tenant);
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({

@@ -88,8 +88,12 @@ fn a_body_that_is_not_what_its_header_says_is_400() {
 #[test]
 fn a_body_that_inflates_beyond_the_cap_is_413_and_to_the_cap_is_taken() {
     let zeros = vec![b' '; 1 << 20];
-    let packed =
-        [("gzip", gzip(&zeros)), ("deflate", zlib(&zeros)), ("br", brotli(&zeros)), ("zstd", zstd_with_window(&zeros, 20))];
+    let packed = [
+        ("gzip", gzip(&zeros)),
+        ("deflate", zlib(&zeros)),
+        ("br", brotli(&zeros)),
+        ("zstd", zstd_with_window(&zeros, 20)),
+    ];
     for (header, body) in packed {
         assert_eq!(inflated(Some(header), body.clone(), zeros.len() - 1), Err(413), "{header}");
         assert_eq!(inflated(Some(header), body.clone(), 1000), Err(413), "{header}");

@@ -16,14 +16,7 @@ const MODES: [SessionMode; 3] = [SessionMode::Tag, SessionMode::Field, SessionMo
 
 fn ingested(mode: SessionMode, body: &[u8]) -> Result<Lines, DecodeError> {
     let tenant = Tenant::for_test("acme", mode, Some("app.example"));
-    let Ok(ingested) =
-        ingest::<Infallible>(
-            &Enricher::new(&settings()),
-            context(&tenant),
-            body,
-            50,
-            |_| Ok(()),
-        );
+    let Ok(ingested) = ingest::<Infallible>(&Enricher::new(&settings()), context(&tenant), body, 50, |_| Ok(()));
     ingested
 }
 
@@ -34,10 +27,7 @@ fn the_first_clients_event_becomes_a_line() {
                   tenant_id=acme,view_name=UserListView duration_ms=120i,element_count=50i 1790000000000123456\n";
     let lines = ingested(SessionMode::Tag, body).unwrap();
     assert_eq!(String::from_utf8(lines.body).unwrap(), wanted);
-    assert_eq!(
-        (lines.points, lines.rejected.len(), lines.tags_dropped),
-        (1, 0, 0)
-    );
+    assert_eq!((lines.points, lines.rejected.len(), lines.tags_dropped), (1, 0, 0));
 }
 
 #[test]
@@ -54,19 +44,8 @@ fn good_events_are_kept_and_bad_ones_are_told_by_their_place() {
     let body = br#"[{"measurement":"open","metrics":{"x":1}},{"measurement":"other","metrics":{"x":1}},7,{"measurement":"open","metrics":{}},
         {"measurement":"open","metrics":{"x":2},"tags":{"unlisted":"1"}}]"#;
     let lines = ingested(SessionMode::Tag, body).unwrap();
-    let told: Vec<_> = lines
-        .rejected
-        .iter()
-        .map(|rejection| (rejection.index, rejection.reason))
-        .collect();
-    assert_eq!(
-        told,
-        [
-            (1, Reason::UnknownMeasurement),
-            (2, Reason::Malformed),
-            (3, Reason::Empty)
-        ]
-    );
+    let told: Vec<_> = lines.rejected.iter().map(|rejection| (rejection.index, rejection.reason)).collect();
+    assert_eq!(told, [(1, Reason::UnknownMeasurement), (2, Reason::Malformed), (3, Reason::Empty)]);
     assert_eq!((lines.points, lines.tags_dropped), (2, 1));
 }
 
@@ -76,9 +55,8 @@ fn the_whole_batch_is_charged_before_any_of_it_is_worked_on() {
     let body = br#"[{"measurement":"open","metrics":{"x":1}},7]"#;
     let refused = ingest(&Enricher::new(&settings()), context(&tenant), body, 50, Err);
     assert_eq!(refused, Err(2));
-    let unparsable = ingest::<()>(&Enricher::new(&settings()), context(&tenant), b"{", 50, |_| {
-        panic!("nothing to charge")
-    });
+    let unparsable =
+        ingest::<()>(&Enricher::new(&settings()), context(&tenant), b"{", 50, |_| panic!("nothing to charge"));
     assert!(unparsable.unwrap().is_err());
 }
 
@@ -87,52 +65,28 @@ fn the_whole_batch_is_charged_before_any_of_it_is_worked_on() {
 fn assert_sound(mode: SessionMode, body: &[u8]) {
     let Ok(made) = ingested(mode, body) else { return };
     let text = std::str::from_utf8(&made.body).unwrap();
-    let parsed: Vec<_> = parse_lines(text)
-        .map(|line| line.unwrap_or_else(|error| panic!("{error}: {text:?}")))
-        .collect();
+    let parsed: Vec<_> =
+        parse_lines(text).map(|line| line.unwrap_or_else(|error| panic!("{error}: {text:?}"))).collect();
     assert_eq!(parsed.len(), made.points, "{text:?}");
     assert_eq!(lines(&made.body).count(), made.points, "{text:?}");
     for line in &parsed {
-        let known = [
-            "frontend_performance",
-            "backend_api_latency",
-            "web_vitals_lcp",
-            "open",
-        ];
+        let known = ["frontend_performance", "backend_api_latency", "web_vitals_lcp", "open"];
         assert!(known.contains(&line.series.measurement.as_str()), "{text:?}");
         let tags = line.series.tag_set.as_ref().unwrap();
-        let tenants: Vec<_> = tags
-            .iter()
-            .filter(|(key, _)| *key == "tenant_id")
-            .map(|(_, value)| value.as_str())
-            .collect();
+        let tenants: Vec<_> =
+            tags.iter().filter(|(key, _)| *key == "tenant_id").map(|(_, value)| value.as_str()).collect();
         assert_eq!(tenants, ["acme"], "{text:?}");
-        for (key, value) in [
-            ("instance", "aks-weu-1"),
-            ("host", "app.example"),
-            ("env", "prod"),
-            ("region", "weu"),
-        ] {
-            assert_eq!(
-                line.tag_value(key).map(|tag| tag.as_str()),
-                Some(value),
-                "{text:?}"
-            );
+        for (key, value) in [("instance", "aks-weu-1"), ("host", "app.example"), ("env", "prod"), ("region", "weu")] {
+            assert_eq!(line.tag_value(key).map(|tag| tag.as_str()), Some(value), "{text:?}");
         }
-        assert!(
-            tags.windows(2).all(|pair| pair[0].0 < pair[1].0),
-            "sorted, and none twice: {text:?}"
-        );
+        assert!(tags.windows(2).all(|pair| pair[0].0 < pair[1].0), "sorted, and none twice: {text:?}");
         let mut names: Vec<_> = line.field_set.iter().map(|(name, _)| name.as_str()).collect();
         names.extend(tags.iter().map(|(key, _)| key.as_str()));
         let all = names.len();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all, "no name is a tag and a field: {text:?}");
-        assert!(
-            !names.iter().any(|name| name.starts_with('_') || *name == "time"),
-            "{text:?}"
-        );
+        assert!(!names.iter().any(|name| name.starts_with('_') || *name == "time"), "{text:?}");
         assert!(line.timestamp.is_some());
     }
 }
@@ -185,8 +139,7 @@ fn number() -> impl Strategy<Value = Value> {
 }
 
 fn object_of(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
-    proptest::collection::vec((hostile(), value), 0..5)
-        .prop_map(|pairs| Value::Object(pairs.into_iter().collect()))
+    proptest::collection::vec((hostile(), value), 0..5).prop_map(|pairs| Value::Object(pairs.into_iter().collect()))
 }
 
 /// What may stand in a member: mostly what should, sometimes anything.
@@ -203,11 +156,10 @@ fn mostly(good: impl Strategy<Value = Value> + 'static) -> impl Strategy<Value =
 
 fn member() -> impl Strategy<Value = (String, Value)> {
     let text = || mostly(hostile().prop_map(Value::from));
-    let named = |name: &'static str, value: BoxedStrategy<Value>| {
-        value.prop_map(move |value| (name.to_owned(), value)).boxed()
-    };
-    let measurement = proptest::sample::select(vec!["open", "web_vitals_lcp", "frontend_performance"])
-        .prop_map(Value::from);
+    let named =
+        |name: &'static str, value: BoxedStrategy<Value>| value.prop_map(move |value| (name.to_owned(), value)).boxed();
+    let measurement =
+        proptest::sample::select(vec!["open", "web_vitals_lcp", "frontend_performance"]).prop_map(Value::from);
     prop_oneof![
         4 => named("metrics", mostly(object_of(number())).boxed()),
         2 => named("tags", mostly(object_of(text())).boxed()),
@@ -225,17 +177,13 @@ fn member() -> impl Strategy<Value = (String, Value)> {
 }
 
 fn event() -> impl Strategy<Value = Value> {
-    proptest::collection::vec(member(), 1..10)
-        .prop_map(|members| Value::Object(members.into_iter().collect()))
+    proptest::collection::vec(member(), 1..10).prop_map(|members| Value::Object(members.into_iter().collect()))
 }
 
 /// An event that is likely to be taken, with hostile text wherever text may stand.
 fn likely_event() -> impl Strategy<Value = Value> {
     let texts = (hostile(), hostile(), hostile(), hostile(), hostile());
-    let number = prop_oneof![
-        any::<i32>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from)
-    ];
+    let number = prop_oneof![any::<i32>().prop_map(Value::from), any::<f64>().prop_map(Value::from)];
     let numbers = proptest::collection::vec(number, 1..4);
     (proptest::sample::select(vec!["open", "web_vitals_lcp"]), texts, numbers, 0..5_000_i64).prop_map(
         |(measurement, (session, view, action, free, path), numbers, ago)| {
@@ -274,10 +222,7 @@ fn the_generator_makes_bodies_that_become_lines() {
             ingested(SessionMode::Tag, body.as_bytes()).map_or(0, |lines| lines.points)
         })
         .sum();
-    assert!(
-        made > 50,
-        "{made} points of 500 bodies: the properties below would say little"
-    );
+    assert!(made > 50, "{made} points of 500 bodies: the properties below would say little");
 }
 
 proptest! {

@@ -1,6 +1,7 @@
 //! The text of `/metrics`: the registry, and the ledger's rows of the busiest tenants.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use prometheus::{Encoder, TextEncoder};
 
@@ -31,37 +32,62 @@ impl Metrics {
     }
 }
 
-fn tenants(text: &mut String, accounts: &[std::sync::Arc<Account>]) {
-    let mut rows: Vec<(&str, Totals)> = accounts.iter().map(|a| (a.name(), a.totals())).collect();
-    rows.sort_by(|(a_name, a), (b_name, b)| b.accepted.cmp(&a.accepted).then(a_name.cmp(b_name)));
-    let others = rows.split_off(rows.len().min(TENANT_LABELS));
-    let mut rows: Vec<(&str, u64, u64, Vec<(String, u64)>)> =
-        rows.iter().map(|(name, t)| (*name, t.accepted, t.pending, t.outcomes().collect())).collect();
-    if let Some((_, first)) = others.first() {
-        let mut outcomes: Vec<(String, u64)> = first.outcomes().map(|(name, _)| (name, 0)).collect();
-        for (_, totals) in &others {
-            for (sum, (_, points)) in outcomes.iter_mut().zip(totals.outcomes()) {
-                sum.1 += points;
-            }
-        }
-        let accepted = others.iter().map(|(_, t)| t.accepted).sum();
-        let pending = others.iter().map(|(_, t)| t.pending).sum();
-        rows.push(("_other", accepted, pending, outcomes));
+/// What stands under one tenant label.
+struct Row<'a> {
+    tenant: &'a str,
+    accepted: u64,
+    pending: u64,
+    outcomes: Vec<(String, u64)>,
+}
+
+impl<'a> Row<'a> {
+    fn of(tenant: &'a str, totals: &Totals) -> Self {
+        Self { tenant, accepted: totals.accepted, pending: totals.pending, outcomes: totals.outcomes().collect() }
     }
-    text.push_str("# HELP tagline_points_accepted_total Points that the spool took\n# TYPE tagline_points_accepted_total counter\n");
-    for (tenant, accepted, _, _) in &rows {
+
+    fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.pending += other.pending;
+        for (sum, (_, points)) in self.outcomes.iter_mut().zip(&other.outcomes) {
+            sum.1 += points;
+        }
+    }
+}
+
+/// The busiest tenants, and the sum of the others as `_other`. Counters stay monotonic for the sum over all rows; a tenant that
+/// leaves the busiest moves into `_other`.
+fn busiest(accounts: &[Arc<Account>]) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = accounts.iter().map(|a| Row::of(a.name(), &a.totals())).collect();
+    rows.sort_by(|a, b| b.accepted.cmp(&a.accepted).then(a.tenant.cmp(b.tenant)));
+    let others = rows.split_off(rows.len().min(TENANT_LABELS));
+    if !others.is_empty() {
+        let mut sum = Row::of("_other", &Totals::default());
+        others.iter().for_each(|row| sum.add(row));
+        rows.push(sum);
+    }
+    rows
+}
+
+fn tenants(text: &mut String, accounts: &[Arc<Account>]) {
+    let rows = busiest(accounts);
+    family(text, "tagline_points_accepted_total", "counter", "Points that the spool took");
+    for Row { tenant, accepted, .. } in &rows {
         line(text, format_args!("tagline_points_accepted_total{{tenant=\"{tenant}\"}} {accepted}"));
     }
-    text.push_str("# HELP tagline_points_pending Points accepted and not ended yet\n# TYPE tagline_points_pending gauge\n");
-    for (tenant, _, pending, _) in &rows {
+    family(text, "tagline_points_pending", "gauge", "Points accepted and not ended yet");
+    for Row { tenant, pending, .. } in &rows {
         line(text, format_args!("tagline_points_pending{{tenant=\"{tenant}\"}} {pending}"));
     }
-    text.push_str("# HELP tagline_points_total Items by how they ended\n# TYPE tagline_points_total counter\n");
-    for (tenant, _, _, outcomes) in &rows {
+    family(text, "tagline_points_total", "counter", "Items by how they ended");
+    for Row { tenant, outcomes, .. } in &rows {
         for (outcome, points) in outcomes.iter().filter(|(_, points)| *points > 0) {
             line(text, format_args!("tagline_points_total{{tenant=\"{tenant}\",outcome=\"{outcome}\"}} {points}"));
         }
     }
+}
+
+fn family(text: &mut String, name: &str, kind: &str, help: &str) {
+    line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {

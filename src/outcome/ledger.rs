@@ -60,8 +60,7 @@ impl Totals {
             ("spilled".to_owned(), self.spilled),
         ];
         let lost = Loss::ALL.iter().map(|l| (format!("lost_{}", l.as_str()), self.lost[*l as usize]));
-        let rejected =
-            Reason::ALL.iter().map(|r| (format!("rejected_{}", r.as_str()), self.rejected[*r as usize]));
+        let rejected = Reason::ALL.iter().map(|r| (format!("rejected_{}", r.as_str()), self.rejected[*r as usize]));
         ended.into_iter().chain(lost).chain(rejected)
     }
 }

@@ -249,7 +249,11 @@ fn address(account: &Arc<Account>) -> usize {
     Arc::as_ptr(account) as usize
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a bound fits where the bound does")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a bound fits where the bound does"
+)]
 fn part(limit: u64, share: f64) -> u64 {
     (limit as f64 * share.clamp(0.0, 1.0)) as u64
 }

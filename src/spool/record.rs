@@ -63,8 +63,14 @@ impl Record {
         if points == 0 || points >= whole.points || bytes == 0 || bytes >= whole.lines.len() {
             return Err(self);
         }
-        let Some(mut head) = self.waiting.take() else { return Err(self) };
-        let tail = Waiting { origin: Arc::clone(&head.origin), lines: head.lines.split_off(bytes), points: head.points - points };
+        let Some(mut head) = self.waiting.take() else {
+            return Err(self);
+        };
+        let tail = Waiting {
+            origin: Arc::clone(&head.origin),
+            lines: head.lines.split_off(bytes),
+            points: head.points - points,
+        };
         head.points = points;
         let spool = Arc::clone(&self.spool);
         Ok((Self::new(Arc::clone(&spool), head), Self::new(spool, tail)))
@@ -89,6 +95,8 @@ impl Drop for Record {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the lines: they are a tenant's data.
-        f.debug_struct("Record").field("waiting", &self.waiting.as_ref().map(|w| (w.origin.sequence, w.points))).finish()
+        f.debug_struct("Record")
+            .field("waiting", &self.waiting.as_ref().map(|w| (w.origin.sequence, w.points)))
+            .finish()
     }
 }

@@ -14,7 +14,10 @@ fn event() -> Value {
 }
 
 fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nOrigin: {ORIGIN}\r\nContent-Length: {}\r\n", body.len());
+    let mut head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: gateway\r\nOrigin: {ORIGIN}\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -57,14 +60,24 @@ fn table(expired: &str) -> Vec<Row> {
         row("no valid event", 400, "no_valid_event", post(&[], bad.as_bytes())),
         row("not gzip", 400, "body_not_inflatable", post(&[("Content-Encoding", "gzip")], good.as_bytes())),
         row("no credential", 401, "credential_missing", request("POST", "/v1/telemetry", &[], good.as_bytes())),
-        row("an unknown key", 401, "write_key_unknown", request("POST", "/v1/telemetry?k=no-such-key-0123", &[], good.as_bytes())),
+        row(
+            "an unknown key",
+            401,
+            "write_key_unknown",
+            request("POST", "/v1/telemetry?k=no-such-key-0123", &[], good.as_bytes()),
+        ),
         row(
             "an expired token",
             401,
             "token_expired",
             request("POST", "/v1/telemetry", &[("Authorization", &bearer)], good.as_bytes()),
         ),
-        row("a foreign origin", 403, "origin_not_allowed", request("POST", "/ingest?k=globex-key-0123456789abcdef", &[], good.as_bytes())),
+        row(
+            "a foreign origin",
+            403,
+            "origin_not_allowed",
+            request("POST", "/ingest?k=globex-key-0123456789abcdef", &[], good.as_bytes()),
+        ),
         row("another tenant", 403, "tenant_mismatch", post(&[("X-Tenant-ID", "globex")], good.as_bytes())),
         row("no such route", 404, "not_found", request("POST", "/v2/telemetry", &[], good.as_bytes())),
         row("GET", 405, "method_not_allowed", request("GET", &keyed, &[], b"")),
@@ -164,7 +177,8 @@ async fn the_good_events_of_a_batch_are_kept_and_the_bad_ones_named_by_index_and
         bad("actionName", json!("")),
     ]);
     let target = format!("/v1/telemetry/{ACME_KEY}");
-    let answer = Connection::open(gateway.address()).exchange(request("POST", &target, &[], events.to_string().as_bytes()));
+    let answer =
+        Connection::open(gateway.address()).exchange(request("POST", &target, &[], events.to_string().as_bytes()));
     assert_eq!(answer.status, 202, "{}", answer.text());
     let answer = answer.json();
     assert_eq!((&answer["accepted"], &answer["rejectedCount"]), (&json!(2), &json!(7)), "{answer}");
@@ -207,12 +221,16 @@ async fn at_most_twenty_rejections_are_listed_and_all_are_counted() {
 async fn a_preflight_is_answered_without_a_credential_and_may_be_cached() {
     let bucket = influx().bucket("preflight");
     let gateway = Gateway::start(&config_for(&bucket)).await;
-    let asked = [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization,content-type")];
+    let asked =
+        [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization,content-type")];
     for target in ["/v1/telemetry", "/v1/telemetry/any", "/api/telemetry/ingest", "/ingest"] {
         let answer = Connection::open(gateway.address()).exchange(request("OPTIONS", target, &asked, b""));
         assert_eq!(answer.status, 200, "{target}: {answer:?}");
         assert!(has_cors(&answer), "{target}: {answer:?}");
-        assert!(answer.header("access-control-max-age").is_some_and(|age| age.parse::<u32>().unwrap() >= 600), "{answer:?}");
+        assert!(
+            answer.header("access-control-max-age").is_some_and(|age| age.parse::<u32>().unwrap() >= 600),
+            "{answer:?}"
+        );
         let allowed = answer.header("access-control-allow-headers").unwrap_or_default().to_lowercase();
         assert!(allowed.contains("authorization") && allowed.contains("content-type"), "{allowed}");
     }

@@ -47,7 +47,8 @@ async fn with_nothing_configured_the_printed_curl_works_as_pasted_and_its_line_l
         lines.into_iter().find(|line| line.starts_with("frontend_performance,")).ok_or("no line yet")
     })
     .await;
-    for part in ["tenant_id=demo", "session_id=s-1", "view_name=UserListView", "duration_ms=120i", "element_count=50i"] {
+    for part in ["tenant_id=demo", "session_id=s-1", "view_name=UserListView", "duration_ms=120i", "element_count=50i"]
+    {
         assert!(line.contains(part), "{line}");
     }
     // The other things that a newcomer is told.
@@ -77,8 +78,9 @@ async fn every_start_has_another_key_and_a_wrong_one_is_refused() {
 async fn three_variables_alone_turn_files_into_influxdb() {
     let bucket = influx().bucket("three-variables");
     let folder = tempfile::tempdir().unwrap();
+    let url = bucket.url();
     let environment = [
-        ("INFLUXDB_URL", &bucket.url()),
+        ("INFLUXDB_URL", url.as_str()),
         ("INFLUXDB_ORG", crate::support::Influx::ORGANIZATION),
         ("INFLUXDB_TOKEN", bucket.token()),
         ("INFLUXDB_BUCKET", bucket.name()),

@@ -3,15 +3,23 @@
 //! `make test` gets the servers (`tests/servers/prepare`) and runs everything; after that, plain `cargo test` does too. A server
 //! that is missing fails the tests that need it, by its name. What the tests stand on is in [`support`].
 
-// The bans of clippy.toml keep the gateway's clock, memory and shutdown in hand; the tests stand outside of the gateway.
-#![allow(clippy::disallowed_methods, reason = "tests are not the gateway")]
+// The bans of clippy.toml keep the gateway's clock, memory and shutdown in hand; the tests stand outside of the gateway, and
+// fail by panicking.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, reason = "tests are not the gateway")]
 
 mod support;
 
+mod answers;
+mod clients;
 mod commands;
 mod container;
 mod delivery;
+mod docs;
+mod first_run;
+mod identity;
 mod observability;
 mod outage;
 mod servers;
+mod spoofing;
 mod stop;
+mod tenants;

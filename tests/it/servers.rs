@@ -36,20 +36,10 @@ async fn influxdb_gives_back_what_was_written() {
     );
     assert_eq!(bucket.write(point).await.status, 204);
     let exact = bucket.exact_rows("text").await;
-    assert_eq!(
-        (&exact[0]["text"], &exact[0]["empty"]),
-        (&json!(text), &json!(""))
-    );
+    assert_eq!((&exact[0]["text"], &exact[0]["empty"]), (&json!(text), &json!("")));
     assert_eq!(exact[0]["big"], i64::MAX);
-    assert!(
-        exact[0]["_time"] == "2026-09-21T14:13:20.000000003Z" && !exact[1].contains_key("text"),
-        "{exact:?}"
-    );
-    assert_eq!(
-        influx().bucket("servers").measurements().await,
-        [""; 0],
-        "buckets are apart"
-    );
+    assert!(exact[0]["_time"] == "2026-09-21T14:13:20.000000003Z" && !exact[1].contains_key("text"), "{exact:?}");
+    assert_eq!(influx().bucket("servers").measurements().await, [""; 0], "buckets are apart");
 }
 
 #[tokio::test]
@@ -74,16 +64,9 @@ async fn a_page_in_the_browser_reports_also_when_its_tab_is_closed() {
     ));
     let tab = browser().open(&page.url());
     let seen = page.result(SOON).await;
-    assert!(
-        seen.as_str().is_some_and(|html| html.contains("Page of a test")),
-        "{seen}"
-    );
+    assert!(seen.as_str().is_some_and(|html| html.contains("Page of a test")), "{seen}");
     tab.close();
-    assert_eq!(
-        other.result(SOON).await,
-        json!("gone"),
-        "the beacon to another origin, sent while the tab closes"
-    );
+    assert_eq!(other.result(SOON).await, json!("gone"), "the beacon to another origin, sent while the tab closes");
 }
 
 #[tokio::test]
@@ -91,12 +74,7 @@ async fn a_fault_in_a_page_is_told() {
     let page = Page::serve("throw new Error('on purpose')");
     let _tab = browser().open(&page.url());
     let seen = page.result(SOON).await;
-    assert!(
-        seen["error"]
-            .as_str()
-            .is_some_and(|error| error.contains("on purpose")),
-        "{seen}"
-    );
+    assert!(seen["error"].as_str().is_some_and(|error| error.contains("on purpose")), "{seen}");
 }
 
 #[test]
@@ -117,15 +95,8 @@ fn tokens_verify_with_the_key_that_is_handed_out_and_no_other() {
             let pem = std::fs::read(key.public_key_file()).expect("the public key's file");
             decode::<serde_json::Value>(&token, &read(&pem).expect("a public key"), &rules)
         };
-        assert_eq!(
-            verified(&key).expect("its own key verifies it").claims["tenant_id"],
-            "acme"
-        );
-        assert!(
-            verified(&other).is_err(),
-            "{} verified with another key",
-            key.algorithm()
-        );
+        assert_eq!(verified(&key).expect("its own key verifies it").claims["tenant_id"], "acme");
+        assert!(verified(&other).is_err(), "{} verified with another key", key.algorithm());
     }
 }
 
@@ -140,20 +111,12 @@ async fn a_process_that_is_dropped_takes_its_children_and_its_folder_along() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let child = folder.path().join("child");
     let mut command = std::process::Command::new("sh");
-    command
-        .args(["-c", "sleep 600 & echo $! >\"$1\"; wait", "sh"])
-        .arg(&child);
+    command.args(["-c", "sleep 600 & echo $! >\"$1\"; wait", "sh"]).arg(&child);
     let process = Process::spawn("sh", command, folder.path());
-    let child = eventually(SOON, || async {
-        std::fs::read_to_string(&child).map(|id| id.trim().to_owned())
-    })
-    .await;
+    let child = eventually(SOON, || async { std::fs::read_to_string(&child).map(|id| id.trim().to_owned()) }).await;
     drop(process);
     assert!(!folder.path().exists(), "its folder is still there");
     // An orphan that was killed may still wait to be reaped, as a zombie (Z).
     let state = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_else(|_| "gone".to_owned());
-    assert!(
-        state == "gone" || state.contains(") Z "),
-        "its child still runs: {state}"
-    );
+    assert!(state == "gone" || state.contains(") Z "), "its child still runs: {state}");
 }

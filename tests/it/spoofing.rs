@@ -44,15 +44,27 @@ fn attempts(token: &str) -> Vec<Attempt> {
         attempt("body member tenant_id", 202, event(r#","tenant_id":"globex""#)),
         attempt("body member tenantId", 202, event(r#","tenantId":"globex""#)),
         attempt("body member tenant", 202, event(r#","tenant":{"id":"globex"}"#)),
-        attempt("envelope member", 202, format!(r#"{{"tenant_id":"globex","tenantId":"globex","events":[{}]}}"#, event(""))),
+        attempt(
+            "envelope member",
+            202,
+            format!(r#"{{"tenant_id":"globex","tenantId":"globex","events":[{}]}}"#, event("")),
+        ),
         // As a tag or a metric: reserved.
         attempt("tag tenant_id", 400, event(r#","tags":{"tenant_id":"globex"}"#)),
-        attempt("envelope tag tenant_id", 400, format!(r#"{{"tags":{{"tenant_id":"globex"}},"events":[{}]}}"#, event(""))),
+        attempt(
+            "envelope tag tenant_id",
+            400,
+            format!(r#"{{"tags":{{"tenant_id":"globex"}},"events":[{}]}}"#, event("")),
+        ),
         attempt("tag instance", 400, event(r#","tags":{"instance":"elsewhere"}"#)),
         attempt("tag host", 400, event(r#","tags":{"host":"globex.example"}"#)),
         attempt("metric tenant_id", 400, r#"{"viewName":"v","actionName":"a","metrics":{"tenant_id":1}}"#),
         attempt("tag name with an escape", 400, event(r#","tags":{"a,tenant_id":"globex"}"#)),
-        attempt("metric name with an escape", 400, r#"{"viewName":"v","actionName":"a","metrics":{"d=1i,tenant_id":1}}"#),
+        attempt(
+            "metric name with an escape",
+            400,
+            r#"{"viewName":"v","actionName":"a","metrics":{"d=1i,tenant_id":1}}"#,
+        ),
         attempt(
             "metric list tag",
             400,
@@ -68,7 +80,11 @@ fn attempts(token: &str) -> Vec<Attempt> {
         // As another measurement.
         attempt("gateway's own measurement", 400, event(r#","measurement":"gateway_outcomes""#)),
         attempt("the edge's measurement", 400, event(r#","measurement":"caddy_http_requests""#)),
-        attempt("measurement with a tag in it", 400, event(r#","measurement":"frontend_performance,tenant_id=globex""#)),
+        attempt(
+            "measurement with a tag in it",
+            400,
+            event(r#","measurement":"frontend_performance,tenant_id=globex""#),
+        ),
         // A line forged by a newline in any string.
         attempt("newline in the view", 202, event("").replace("\"v\"", &format!("\"{forged_line}\""))),
         attempt("newline in the action", 202, event("").replace("\"a\"", &format!("\"{forged_line}\""))),
@@ -107,7 +123,11 @@ fn attempts(token: &str) -> Vec<Attempt> {
     ];
     // The claim of a token whose signature is another's.
     let forged = SigningKey::rs256().sign(&claims("globex"));
-    attempts.push(attempt("token of a foreign key", 401, event("")).target("/v1/telemetry").header("Authorization", format!("Bearer {forged}")));
+    attempts.push(
+        attempt("token of a foreign key", 401, event(""))
+            .target("/v1/telemetry")
+            .header("Authorization", format!("Bearer {forged}")),
+    );
     attempts
 }
 

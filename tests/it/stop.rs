@@ -97,7 +97,7 @@ async fn what_influxdb_does_not_take_at_the_end_is_spilled_and_replay_delivers_i
     assert_eq!((&acme["spilled"], &acme["pending"], &acme["balances"]), (&json!(737), &json!(0), &json!(true)));
     let files = spill_files(&gateway);
     let [file] = &files[..] else { panic!("{files:?}") };
-    assert!(gateway.log().contains(&format!("tagline replay {}", file.display())) || gateway.log().contains("tagline replay spool/"), "{}", gateway.log());
+    assert!(gateway.log().contains(&format!("tagline replay {}", file.display())) || gateway.log().contains("tagline replay data/"), "{}", gateway.log());
 
     // The number stands in what a dry run says, which sends nothing. The gateway's own points lie there too.
     let config = gateway.config_file();

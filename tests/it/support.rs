@@ -78,11 +78,9 @@ pub fn unique(prefix: &str) -> String {
 
 /// `length` random lower-case letters and digits.
 pub fn random_text(length: usize) -> String {
-    std::iter::repeat_with(|| {
-        char::from(fastrand::choice(*b"abcdefghijklmnopqrstuvwxyz0123456789").unwrap_or(b'a'))
-    })
-    .take(length)
-    .collect()
+    std::iter::repeat_with(|| char::from(fastrand::choice(*b"abcdefghijklmnopqrstuvwxyz0123456789").unwrap_or(b'a')))
+        .take(length)
+        .collect()
 }
 
 /// Where a server's binary is: `TAGLINE_NAME` (which `make test` sets), else what `tests/servers/prepare --locate` finds.
@@ -93,10 +91,7 @@ fn server_binary(name: &str) -> Result<PathBuf, String> {
         if path.is_file() {
             return Ok(path);
         }
-        return Err(format!(
-            "{variable} says {}, and there is no such file",
-            path.display()
-        ));
+        return Err(format!("{variable} says {}, and there is no such file", path.display()));
     }
     let prepare = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/prepare");
     let found = Command::new(prepare)

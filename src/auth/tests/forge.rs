@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RSA_PKCS1_SHA384, RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
+    RSA_PSS_SHA256, RsaKeyPair,
 };
 use aws_lc_rs::{hmac, signature};
 use base64::Engine;
@@ -17,8 +17,8 @@ use crate::config::IssuerKey;
 
 /// The DER before a P-256 point in a SubjectPublicKeyInfo (RFC 5480): the curve's names, then a bit string of 66 bytes.
 const P256_SPKI: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
-    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 /// A key pair, or a shared secret.
@@ -38,50 +38,28 @@ enum Kind {
 impl Signer {
     pub(crate) fn rsa() -> Self {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        let public = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key())
-            .unwrap()
-            .as_ref()
-            .to_vec();
+        let public = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap().as_ref().to_vec();
         let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap().as_ref().to_vec();
-        Self {
-            kind: Kind::Rsa(pair),
-            public,
-            private,
-        }
+        Self { kind: Kind::Rsa(pair), public, private }
     }
 
     pub(crate) fn p256() -> Self {
-        let private =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+        let private = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private.as_ref()).unwrap();
         let public = [&P256_SPKI, pair.public_key().as_ref()].concat();
-        Self {
-            kind: Kind::Ec(pair),
-            public,
-            private: private.as_ref().to_vec(),
-        }
+        Self { kind: Kind::Ec(pair), public, private: private.as_ref().to_vec() }
     }
 
     pub(crate) fn ed25519() -> Self {
         let private = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         let pair = Ed25519KeyPair::from_pkcs8(private.as_ref()).unwrap();
-        let public = AsDer::<PublicKeyX509Der<'_>>::as_der(signature::KeyPair::public_key(&pair))
-            .unwrap()
-            .as_ref()
-            .to_vec();
-        Self {
-            kind: Kind::Ed(pair),
-            public,
-            private: private.as_ref().to_vec(),
-        }
+        let public =
+            AsDer::<PublicKeyX509Der<'_>>::as_der(signature::KeyPair::public_key(&pair)).unwrap().as_ref().to_vec();
+        Self { kind: Kind::Ed(pair), public, private: private.as_ref().to_vec() }
     }
 
     pub(crate) fn hmac(secret: &str) -> Self {
-        Self {
-            kind: Kind::Hmac(secret.to_owned()),
-            public: Vec::new(),
-            private: Vec::new(),
-        }
+        Self { kind: Kind::Hmac(secret.to_owned()), public: Vec::new(), private: Vec::new() }
     }
 
     pub(crate) fn public_pem(&self) -> String {
@@ -93,10 +71,7 @@ impl Signer {
     }
 
     pub(crate) fn public_key(&self) -> IssuerKey {
-        IssuerKey::PublicPem {
-            pem: self.public_pem(),
-            path: "key.pem".into(),
-        }
+        IssuerKey::PublicPem { pem: self.public_pem(), path: "key.pem".into() }
     }
 
     /// Signs with the key's own algorithm, whatever the header says.
@@ -106,9 +81,7 @@ impl Signer {
 
     /// RSA only: with PSS padding.
     pub(crate) fn sign_pss(&self, header: &str, claims: &str) -> String {
-        let Kind::Rsa(pair) = &self.kind else {
-            panic!("PSS is RSA's")
-        };
+        let Kind::Rsa(pair) = &self.kind else { panic!("PSS is RSA's") };
         let message = format!("{}.{}", b64(header), b64(claims));
         let signature = rsa(pair, &RSA_PSS_SHA256, &message);
         format!("{message}.{}", b64(signature))
@@ -134,9 +107,9 @@ impl Signer {
             Kind::Rsa(pair) => rsa(pair, &RSA_PKCS1_SHA256, message),
             Kind::Ec(pair) => pair.sign(&SystemRandom::new(), bytes).unwrap().as_ref().to_vec(),
             Kind::Ed(pair) => pair.sign(bytes).as_ref().to_vec(),
-            Kind::Hmac(secret) => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), bytes)
-                .as_ref()
-                .to_vec(),
+            Kind::Hmac(secret) => {
+                hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), bytes).as_ref().to_vec()
+            }
         };
         format!("{message}.{}", b64(signature))
     }
@@ -155,8 +128,7 @@ impl Signer {
 
 fn rsa(pair: &RsaKeyPair, padding: &'static dyn signature::RsaEncoding, message: &str) -> Vec<u8> {
     let mut out = vec![0; pair.public_modulus_len()];
-    pair.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut out)
-        .unwrap();
+    pair.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut out).unwrap();
     out
 }
 
@@ -188,13 +160,6 @@ pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
 
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let lines: Vec<&str> = text
-        .as_bytes()
-        .chunks(64)
-        .map(|line| std::str::from_utf8(line).unwrap())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
+    let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

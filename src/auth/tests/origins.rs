@@ -6,9 +6,7 @@ use super::*;
 use crate::auth::origin::{Origin, Rule, Tuple};
 
 fn admits(rule: &OriginRule, origin: &str) -> bool {
-    Rule::new(rule)
-        .unwrap()
-        .admits(&Origin::read(&[origin.as_bytes()]).unwrap())
+    Rule::new(rule).unwrap().admits(&Origin::read(&[origin.as_bytes()]).unwrap())
 }
 
 #[test]
@@ -16,14 +14,8 @@ fn rules_are_normalised_as_origins_are() {
     let rules = [
         OriginRule::Exact("HTTPS://App.Example:443".to_owned()),
         OriginRule::Exact("https://app.example".to_owned()),
-        OriginRule::Subdomains {
-            scheme: "https://".to_owned(),
-            suffix: ".Example:443".to_owned(),
-        },
-        OriginRule::Subdomains {
-            scheme: "https".to_owned(),
-            suffix: ".example".to_owned(),
-        },
+        OriginRule::Subdomains { scheme: "https://".to_owned(), suffix: ".Example:443".to_owned() },
+        OriginRule::Subdomains { scheme: "https".to_owned(), suffix: ".example".to_owned() },
     ];
     for rule in rules {
         assert!(admits(&rule, "https://app.example"), "{rule:?}");
@@ -41,12 +33,7 @@ fn a_rule_keeps_the_port_that_it_names() {
 
 #[test]
 fn other_schemes_and_addresses_are_origins_too() {
-    for text in [
-        "capacitor://localhost",
-        "chrome-extension://abcdef",
-        "http://[::1]:3000",
-        "http://127.0.0.1:8080",
-    ] {
+    for text in ["capacitor://localhost", "chrome-extension://abcdef", "http://[::1]:3000", "http://127.0.0.1:8080"] {
         let rule = rule_from_text(text).unwrap_or_else(|| panic!("{text}"));
         assert!(admits(&rule, text), "{text}");
     }

@@ -20,29 +20,14 @@ fn rsa_issuer(settings: &mut Settings) -> &mut Issuer {
 fn an_issuer_whose_key_does_not_fit_its_algorithms_is_told_at_start() {
     let cases: [(&str, IssuerKey, &[Algorithm]); 7] = [
         ("HS algorithms", KEYS.rsa.public_key(), &[Algorithm::HS256]),
-        (
-            "HS algorithms only",
-            IssuerKey::Hmac(HMAC_SECRET.into()),
-            &[Algorithm::RS256],
-        ),
-        (
-            "different kinds",
-            KEYS.rsa.public_key(),
-            &[Algorithm::RS256, Algorithm::ES256],
-        ),
+        ("HS algorithms only", IssuerKey::Hmac(HMAC_SECRET.into()), &[Algorithm::RS256]),
+        ("different kinds", KEYS.rsa.public_key(), &[Algorithm::RS256, Algorithm::ES256]),
         ("no PEM public key", KEYS.ec.public_key(), &[Algorithm::EdDSA]),
-        (
-            "ES384",
-            KEYS.ec.public_key(),
-            &[Algorithm::ES256, Algorithm::ES384],
-        ),
+        ("ES384", KEYS.ec.public_key(), &[Algorithm::ES256, Algorithm::ES384]),
         ("is empty", KEYS.rsa.public_key(), &[]),
         (
             "private key",
-            IssuerKey::PublicPem {
-                pem: KEYS.rsa.private_pem(),
-                path: "key.pem".into(),
-            },
+            IssuerKey::PublicPem { pem: KEYS.rsa.private_pem(), path: "key.pem".into() },
             &[Algorithm::RS256],
         ),
     ];
@@ -51,10 +36,7 @@ fn an_issuer_whose_key_does_not_fit_its_algorithms_is_told_at_start() {
             rsa_issuer(s).key = key;
             rsa_issuer(s).algorithms = algorithms.to_vec();
         });
-        assert!(
-            message.starts_with("issuers.rsa: ") && message.contains(expected),
-            "{message}"
-        );
+        assert!(message.starts_with("issuers.rsa: ") && message.contains(expected), "{message}");
     }
 }
 
@@ -75,10 +57,7 @@ fn an_issuer_without_audience_is_told_at_start() {
 #[test]
 fn two_issuers_of_one_name_are_told_at_start() {
     let message = mistake(|s| rsa_issuer(s).issuer = "https://ec.example".to_owned());
-    assert!(
-        message.contains("issuers.rsa.issuer") && message.contains("issuers.ec"),
-        "{message}"
-    );
+    assert!(message.contains("issuers.rsa.issuer") && message.contains("issuers.ec"), "{message}");
 }
 
 #[test]
@@ -87,10 +66,7 @@ fn a_key_of_two_tenants_is_told_at_start() {
         let globex = s.tenants.get_mut(&TenantId::parse("globex").unwrap()).unwrap();
         globex.keys.get_mut("web").unwrap().key = KEY_ACME.into();
     });
-    assert!(
-        message.contains("tenants.globex.keys.web") && message.contains("tenants.acme.keys.web"),
-        "{message}"
-    );
+    assert!(message.contains("tenants.globex.keys.web") && message.contains("tenants.acme.keys.web"), "{message}");
 }
 
 #[test]

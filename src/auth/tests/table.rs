@@ -13,11 +13,7 @@ pub(super) struct Row {
 }
 
 pub(super) fn row(name: &'static str, request: Request, expected: Result<&'static str, Code>) -> Row {
-    Row {
-        name,
-        request,
-        expected,
-    }
+    Row { name, request, expected }
 }
 
 /// An owned request, built up by the rows.
@@ -82,17 +78,11 @@ impl Request {
 
     /// Everything secret that the request carries.
     pub(super) fn secrets(&self) -> Vec<String> {
-        let bytes = self
-            .authorization
-            .iter()
-            .chain(&self.proxy_secret)
-            .map(|b| String::from_utf8_lossy(b).into_owned());
-        let all = bytes
-            .chain(self.access_token.iter().cloned())
-            .chain(self.write_keys.iter().cloned());
-        let parts: Vec<String> = all
-            .flat_map(|text| text.split([' ', '.']).map(str::to_owned).collect::<Vec<_>>())
-            .collect();
+        let bytes =
+            self.authorization.iter().chain(&self.proxy_secret).map(|b| String::from_utf8_lossy(b).into_owned());
+        let all = bytes.chain(self.access_token.iter().cloned()).chain(self.write_keys.iter().cloned());
+        let parts: Vec<String> =
+            all.flat_map(|text| text.split([' ', '.']).map(str::to_owned).collect::<Vec<_>>()).collect();
         parts.into_iter().filter(|part| part.len() > 10).collect()
     }
 }
@@ -101,34 +91,16 @@ impl Request {
 pub(super) fn try_all(rows: Vec<Row>, at_least: usize) {
     assert!(rows.len() >= at_least, "only {} rows", rows.len());
     let mut wrong = Vec::new();
-    for Row {
-        name,
-        request,
-        expected,
-    } in rows
-    {
+    for Row { name, request, expected } in rows {
         let got = request.verify();
         if let Err(refused) = &got {
-            let leaked = request
-                .secrets()
-                .into_iter()
-                .any(|secret| refused.detail.contains(&secret));
-            assert!(
-                !leaked,
-                "{name}: the detail holds a credential: {}",
-                refused.detail
-            );
-            let code = Code::ALL
-                .into_iter()
-                .find(|code| code.as_str() == refused.code)
-                .expect("a listed code");
+            let leaked = request.secrets().into_iter().any(|secret| refused.detail.contains(&secret));
+            assert!(!leaked, "{name}: the detail holds a credential: {}", refused.detail);
+            let code = Code::ALL.into_iter().find(|code| code.as_str() == refused.code).expect("a listed code");
             assert_eq!(refused.kind, code.kind(), "{name}");
             assert!(refused.detail.len() > 15, "{name}: {}", refused.detail);
         }
-        let got = got
-            .as_ref()
-            .map(|tenant| tenant.id().as_str())
-            .map_err(|refused| refused.code);
+        let got = got.as_ref().map(|tenant| tenant.id().as_str()).map_err(|refused| refused.code);
         let expected = expected.map_err(Code::as_str);
         if got != expected {
             wrong.push(format!("{name}: expected {expected:?}, got {got:?}"));

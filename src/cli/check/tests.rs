@@ -1,6 +1,6 @@
 //! What `tagline check` prints, and how it ends.
 
-use super::{CheckArgs, run};
+use super::run;
 use crate::config::Sources;
 
 fn check(text: Option<&str>, env: &[(&str, &str)]) -> (String, u8) {
@@ -12,7 +12,7 @@ fn check(text: Option<&str>, env: &[(&str, &str)]) -> (String, u8) {
     });
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut out = Vec::new();
-    let result = run(&CheckArgs { config: file }, &Sources { file: None, env }, &mut out);
+    let result = run(&Sources { file, env }, &mut out);
     let code = result.map_or_else(|failure| failure.code(), |()| 0);
     let out = String::from_utf8(out).unwrap().replace(&format!("{}/", dir.path().display()), "");
     (out, code)
@@ -40,11 +40,15 @@ fn one_mistake_is_one_finding() {
 #[test]
 fn good_settings_print_what_is_in_force_and_no_secret() {
     let text = "[tenants.a.keys.web]\nkey = \"wk_a_0123456789abc\"\norigins = [\"*\"]\n[tenants.b]\n";
-    let influxdb = [("INFLUXDB_URL", "https://influxdb:8086"), ("INFLUXDB_ORG", "acme"), ("INFLUXDB_TOKEN", "nobody-sees-it")];
+    let influxdb =
+        [("INFLUXDB_URL", "https://influxdb:8086"), ("INFLUXDB_ORG", "acme"), ("INFLUXDB_TOKEN", "nobody-sees-it")];
     let (out, code) = check(Some(text), &influxdb);
     assert_eq!(code, 0, "{out}");
     assert!(out.starts_with("ok: 2 tenants, 1 write key, 0 issuers, 12 measurements\n"), "{out}");
-    for part in ["127.0.0.1:8080 public, 127.0.0.1:8081 admin", "https://influxdb:8086, org \"acme\", bucket \"app_observability\""] {
+    for part in [
+        "127.0.0.1:8080 public, 127.0.0.1:8081 admin",
+        "https://influxdb:8086, org \"acme\", bucket \"app_observability\"",
+    ] {
         assert!(out.contains(part), "{out}");
     }
     assert!(!out.contains("nobody-sees-it") && !out.contains("wk_a_"), "{out}");

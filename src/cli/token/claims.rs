@@ -24,8 +24,7 @@ pub(super) fn build(
     let now = clock.now_millis() / 1_000;
     let ttl = i64::try_from(ttl.as_secs()).ok().filter(|seconds| *seconds > 0);
     let exp = ttl.and_then(|seconds| now.checked_add(seconds));
-    let exp =
-        exp.ok_or_else(|| Failure::Misuse("--ttl must be at least a second, such as 5m or 1h".to_owned()))?;
+    let exp = exp.ok_or_else(|| Failure::Misuse("--ttl must be at least a second, such as 5m or 1h".to_owned()))?;
     let mut claims = Map::new();
     for claim in more {
         let (name, value) = claim
@@ -40,19 +39,11 @@ pub(super) fn build(
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         claims.insert(name.to_owned(), value);
     }
-    let fixed = [
-        ("iss", json!(issuer.issuer)),
-        ("aud", json!(audience)),
-        ("iat", json!(now)),
-        ("exp", json!(exp)),
-    ];
+    let fixed = [("iss", json!(issuer.issuer)), ("aud", json!(audience)), ("iat", json!(now)), ("exp", json!(exp))];
     claims.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
     let mut claims = Value::Object(claims);
     if place(&mut claims, &issuer.tenant_claim, tenant).is_none() {
-        return Err(Failure::Misuse(format!(
-            "--claim stands in the way of the tenant claim {}",
-            issuer.tenant_claim
-        )));
+        return Err(Failure::Misuse(format!("--claim stands in the way of the tenant claim {}", issuer.tenant_claim)));
     }
     Ok(claims)
 }

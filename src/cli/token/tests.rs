@@ -33,15 +33,9 @@ fn misuse(line: &str, settings: Option<&Settings>) -> String {
 
 /// The tenant that the gateway sees in a token, some time after it was minted.
 fn tenant_of(token: &str, after: Duration) -> Result<(String, Proof), &'static str> {
-    let presented = Presented {
-        access_token: vec![token.trim_end().to_owned()],
-        ..Presented::default()
-    };
+    let presented = Presented { access_token: vec![token.trim_end().to_owned()], ..Presented::default() };
     let now = NOW * NANOS + after.as_nanos() as i64;
-    let tenant = build(&settings())
-        .unwrap()
-        .verify(&presented, now)
-        .map_err(|refused| refused.code)?;
+    let tenant = build(&settings()).unwrap().verify(&presented, now).map_err(|refused| refused.code)?;
     Ok((tenant.id().to_string(), tenant.proof().clone()))
 }
 
@@ -54,18 +48,10 @@ fn key_file(signer: &Signer) -> tempfile::NamedTempFile {
 #[test]
 fn a_minted_token_is_taken_by_the_gateway() {
     let settings = settings();
-    let keys = [
-        ("rsa", Some(&KEYS.rsa)),
-        ("ec", Some(&KEYS.ec)),
-        ("ed", Some(&KEYS.ed)),
-        ("hmac", None),
-    ];
+    let keys = [("rsa", Some(&KEYS.rsa)), ("ec", Some(&KEYS.ec)), ("ed", Some(&KEYS.ed)), ("hmac", None)];
     for (issuer, signer) in keys {
         let file = signer.map(key_file);
-        let key = file
-            .as_ref()
-            .map(|f| format!("--private-key-file {}", f.path().display()))
-            .unwrap_or_default();
+        let key = file.as_ref().map(|f| format!("--private-key-file {}", f.path().display())).unwrap_or_default();
         let line = format!("token --tenant acme --issuer {issuer} {key} --ttl 5m");
         let minted = token(&line, Some(&settings)).unwrap();
         assert_eq!(minted.lines().count(), 1, "the token alone");
@@ -84,10 +70,7 @@ fn a_pointer_is_filled_on_the_way_to_the_tenant() {
         Some(&settings),
     );
     let minted = minted.unwrap();
-    let presented = Presented {
-        access_token: vec![minted.trim_end().to_owned()],
-        ..Presented::default()
-    };
+    let presented = Presented { access_token: vec![minted.trim_end().to_owned()], ..Presented::default() };
     let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS).unwrap();
     assert_eq!(tenant.id().as_str(), "acme");
 }
@@ -95,18 +78,10 @@ fn a_pointer_is_filled_on_the_way_to_the_tenant() {
 #[test]
 fn a_private_key_of_another_issuer_is_told_before_the_token_is_used() {
     let settings = settings();
-    for (signer, name) in [
-        (&KEYS.other_rsa, "another RSA key"),
-        (&KEYS.ec, "another kind of key"),
-    ] {
+    for (signer, name) in [(&KEYS.other_rsa, "another RSA key"), (&KEYS.ec, "another kind of key")] {
         let file = key_file(signer);
-        let line = format!(
-            "token --tenant acme --issuer rsa --private-key-file {}",
-            file.path().display()
-        );
-        let Err(Failure::Failed(message)) = token(&line, Some(&settings)) else {
-            panic!("{name}")
-        };
+        let line = format!("token --tenant acme --issuer rsa --private-key-file {}", file.path().display());
+        let Err(Failure::Failed(message)) = token(&line, Some(&settings)) else { panic!("{name}") };
         assert!(message.contains("private key"), "{name}: {message}");
     }
 }
@@ -120,78 +95,35 @@ fn every_misuse_says_what_to_do() {
         ("token --tenant acme", None, "--config"),
         ("token --tenant acme", Some(&none), "[issuers.NAME]"),
         ("token --tenant acme", Some(&settings), "ec, ed, hmac, rsa"),
-        (
-            "token --tenant acme --issuer nobody",
-            Some(&settings),
-            "ec, ed, hmac, rsa",
-        ),
-        (
-            "token --tenant acme --issuer rsa",
-            Some(&settings),
-            "--private-key-file",
-        ),
-        (
-            "token --tenant acme --issuer hmac --private-key-file x.pem",
-            Some(&settings),
-            "leave --private-key-file out",
-        ),
-        (
-            "token --tenant a,b --issuer hmac",
-            Some(&settings),
-            "no tenant id",
-        ),
-        (
-            "token --tenant acme --issuer hmac --ttl 0s",
-            Some(&settings),
-            "--ttl",
-        ),
-        (
-            "token --tenant acme --issuer hmac --claim role",
-            Some(&settings),
-            "NAME=VALUE",
-        ),
-        (
-            "token --tenant acme --issuer hmac --claim exp=1",
-            Some(&settings),
-            "--ttl",
-        ),
+        ("token --tenant acme --issuer nobody", Some(&settings), "ec, ed, hmac, rsa"),
+        ("token --tenant acme --issuer rsa", Some(&settings), "--private-key-file"),
+        ("token --tenant acme --issuer hmac --private-key-file x.pem", Some(&settings), "leave --private-key-file out"),
+        ("token --tenant a,b --issuer hmac", Some(&settings), "no tenant id"),
+        ("token --tenant acme --issuer hmac --ttl 0s", Some(&settings), "--ttl"),
+        ("token --tenant acme --issuer hmac --claim role", Some(&settings), "NAME=VALUE"),
+        ("token --tenant acme --issuer hmac --claim exp=1", Some(&settings), "--ttl"),
         ("token --write-key --origin app.example", None, "scheme://host"),
-        (
-            "token --write-key --origin https://app.example/",
-            None,
-            "without a path",
-        ),
+        ("token --write-key --origin https://app.example/", None, "without a path"),
     ];
     for (line, settings, expected) in cases {
         let message = misuse(line, settings);
         assert!(message.contains(expected), "{line}: {message}");
     }
     assert!(parse("token").is_err(), "a tenant is needed");
-    assert!(
-        parse("token --tenant acme --origin *").is_err(),
-        "origins go with write keys"
-    );
+    assert!(parse("token --tenant acme --origin *").is_err(), "origins go with write keys");
     assert!(parse("token --tenant acme --ttl soon").is_err());
 }
 
 #[test]
 fn a_write_key_comes_as_lines_that_can_be_pasted() {
-    let text = token(
-        "token --write-key --tenant acme --origin https://app.example --origin https://*.acme.example",
-        None,
-    )
-    .unwrap();
+    let text =
+        token("token --write-key --tenant acme --origin https://app.example --origin https://*.acme.example", None)
+            .unwrap();
     let settings: toml_edit::DocumentMut = text.parse().unwrap();
     let table = &settings["tenants"]["acme"]["keys"]["web"];
     let key = table["key"].as_str().unwrap();
     assert_eq!(key.len(), 35);
-    assert!(
-        key.strip_prefix("tk_")
-            .unwrap()
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)),
-        "{key}"
-    );
+    assert!(key.strip_prefix("tk_").unwrap().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{key}");
     assert_eq!(table["origins"].as_array().unwrap().len(), 2);
     let again = token("token --write-key", None).unwrap();
     assert!(!again.contains(key), "a fresh key each time");
@@ -202,26 +134,13 @@ fn a_write_key_comes_as_lines_that_can_be_pasted() {
 fn a_made_write_key_is_taken_by_the_gateway() {
     let text = token("token --write-key --tenant acme --origin *", None).unwrap();
     let pasted: toml_edit::DocumentMut = text.parse().unwrap();
-    let key = pasted["tenants"]["acme"]["keys"]["web"]["key"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let key = pasted["tenants"]["acme"]["keys"]["web"]["key"].as_str().unwrap().to_owned();
     let mut settings = settings();
-    let acme = settings
-        .tenants
-        .get_mut(&TenantId::parse("acme").unwrap())
-        .unwrap();
-    let made = WriteKey {
-        key: key.clone().into(),
-        origins: vec![OriginRule::Any],
-        expires: None,
-        measurements: Vec::new(),
-    };
+    let acme = settings.tenants.get_mut(&TenantId::parse("acme").unwrap()).unwrap();
+    let made =
+        WriteKey { key: key.clone().into(), origins: vec![OriginRule::Any], expires: None, measurements: Vec::new() };
     acme.keys.insert("made".to_owned(), made);
-    let presented = Presented {
-        write_keys: vec![key],
-        ..Presented::default()
-    };
+    let presented = Presented { write_keys: vec![key], ..Presented::default() };
     let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS).unwrap();
     assert_eq!(tenant.proof(), &Proof::WriteKey("made".to_owned()));
 }

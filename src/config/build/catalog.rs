@@ -48,8 +48,13 @@ fn rule(field: &Section<'_>, findings: &mut Findings) -> FieldRule {
         && min > max
     {
         let key = super::later_of(field, "min", "max");
-        field.wrong(findings, key, format!("min {min} is greater than max {max}, so no value would be taken; exchange them"));
+        field.wrong(
+            findings,
+            key,
+            format!("min {min} is greater than max {max}, so no value would be taken; exchange them"),
+        );
     }
-    let bounds = (min.is_some() || max.is_some()).then(|| Bounds { min: min.unwrap_or(f64::MIN), max: max.unwrap_or(f64::MAX) });
+    let bounds =
+        (min.is_some() || max.is_some()).then(|| Bounds { min: min.unwrap_or(f64::MIN), max: max.unwrap_or(f64::MAX) });
     FieldRule { kind, bounds }
 }

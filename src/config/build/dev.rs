@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
-use super::super::settings::{OriginRule, Require, Secret, TenantSettings, WriteKey};
 use super::super::TenantId;
+use super::super::settings::{OriginRule, Require, Secret, TenantSettings, WriteKey};
 use super::tenants::Defaults;
 
 /// 64 characters that need no escaping in a URL: six bits each.

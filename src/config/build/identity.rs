@@ -84,9 +84,13 @@ fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings)
     let misfit = algorithms.iter().find(|algorithm| is_hmac(**algorithm) != hmac);
     if let Some(algorithm) = misfit {
         let message = if hmac {
-            format!("{algorithm:?} needs a public key, and a shared secret is set; set `public_key_file` instead, or take HS256")
+            format!(
+                "{algorithm:?} needs a public key, and a shared secret is set; set `public_key_file` instead, or take HS256"
+            )
         } else {
-            format!("{algorithm:?} needs a shared secret, and a public key is set: anybody could sign with what is public; take RS256 or ES256")
+            format!(
+                "{algorithm:?} needs a shared secret, and a public key is set: anybody could sign with what is public; take RS256 or ES256"
+            )
         };
         section.wrong(findings, "algorithms", message);
     }
@@ -94,7 +98,11 @@ fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings)
         let secret = section.secret("hmac_secret", "hmac_secret_file", findings)?;
         if secret.expose_secret().len() < MIN_HMAC {
             let key = if section.has("hmac_secret") { "hmac_secret" } else { "hmac_secret_file" };
-            section.wrong(findings, key, format!("the secret is too short; {MIN_HMAC} bytes or more, from a random source"));
+            section.wrong(
+                findings,
+                key,
+                format!("the secret is too short; {MIN_HMAC} bytes or more, from a random source"),
+            );
         }
         return Some(IssuerKey::Hmac(secret));
     }
@@ -109,7 +117,9 @@ fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings)
 fn wrong_pem(pem: &str, path: &Path, algorithms: &[Algorithm]) -> Option<String> {
     let path = path.display();
     if pem.contains("PRIVATE KEY") {
-        return Some(format!("{path} holds a private key, which has no business here; write its public half (openssl pkey -pubout)"));
+        return Some(format!(
+            "{path} holds a private key, which has no business here; write its public half (openssl pkey -pubout)"
+        ));
     }
     if !pem.contains("-----BEGIN ") {
         return Some(format!("{path} is not PEM; it must begin with -----BEGIN PUBLIC KEY-----"));

@@ -14,8 +14,13 @@ pub(super) fn influxdb(section: &Section<'_>, profile: Profile, findings: &mut F
     let missing: Vec<&str> = needed.iter().filter(|(_, there)| !there).map(|(key, _)| *key).collect();
     if missing.len() == needed.len() {
         if profile == Profile::Configured {
-            let example = "set `url`, `org` and `token_file` in [influxdb], or INFLUXDB_URL, INFLUXDB_ORG and INFLUXDB_TOKEN";
-            findings.add(section.own_place(), "influxdb", format!("there is no InfluxDB that the points could go to; {example}"));
+            let example =
+                "set `url`, `org` and `token_file` in [influxdb], or INFLUXDB_URL, INFLUXDB_ORG and INFLUXDB_TOKEN";
+            findings.add(
+                section.own_place(),
+                "influxdb",
+                format!("there is no InfluxDB that the points could go to; {example}"),
+            );
         }
         return None;
     }
@@ -25,7 +30,11 @@ pub(super) fn influxdb(section: &Section<'_>, profile: Profile, findings: &mut F
         let place = first_set.map_or(Place::BuiltIn, |key| section.place(key));
         let variables = INFLUXDB.iter().filter(|(_, key)| missing.contains(key)).map(|(name, _)| *name);
         let variables = variables.collect::<Vec<_>>().join(" and ");
-        findings.add(place, "influxdb", format!("{} missing; set {variables}, or the keys in [influxdb]", missing.join(" and ")));
+        findings.add(
+            place,
+            "influxdb",
+            format!("{} missing; set {variables}, or the keys in [influxdb]", missing.join(" and ")),
+        );
     }
     Some(Influx {
         url: section.read("url", values::url)?,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-
 use super::super::finding::Findings;
 use super::super::section::Section;
 use super::super::settings::{Limits, OriginRule, Require, Secret, Server, SessionMode, TenantSettings, WriteKey};
@@ -19,7 +18,12 @@ pub(super) struct Defaults {
 
 impl Defaults {
     /// Reads `[tenant_defaults]`; `session` is what `[enrich]` says.
-    pub(super) fn new(root: &Section<'_>, enrich_session: SessionMode, server: &Server, findings: &mut Findings) -> Self {
+    pub(super) fn new(
+        root: &Section<'_>,
+        enrich_session: SessionMode,
+        server: &Server,
+        findings: &mut Findings,
+    ) -> Self {
         let section = root.sub("tenant_defaults");
         let own = section.sub("limits");
         let base = Limits {
@@ -54,7 +58,9 @@ fn too_small(burst: u32, max_events: usize) -> bool {
 }
 
 fn burst_message(burst: u32, max_events: usize) -> String {
-    format!("the burst {burst} is below server.max_events {max_events}: a full request could never pass; raise the burst or lower max_events")
+    format!(
+        "the burst {burst} is below server.max_events {max_events}: a full request could never pass; raise the burst or lower max_events"
+    )
 }
 
 fn require(section: &Section<'_>) -> Option<Require> {
@@ -71,7 +77,9 @@ pub(super) fn tenants(
     let mut owners: BTreeMap<String, Section<'_>> = BTreeMap::new();
     let mut tenants = BTreeMap::new();
     for (name, section) in root.named("tenants") {
-        let Some(id) = TenantId::parse(&name) else { continue };
+        let Some(id) = TenantId::parse(&name) else {
+            continue;
+        };
         let own = section.sub("limits");
         let limits = limits(&own, defaults.limits);
         if own.int::<u32>("burst").is_some() && too_small(limits.burst, defaults.max_events) {
@@ -118,8 +126,10 @@ fn write_key(section: &Section<'_>, catalog: &Catalog, findings: &mut Findings) 
     }
     let measurements = section.texts("measurements");
     for (i, name) in measurements.iter().enumerate().filter(|(_, name)| catalog.get(name).is_none()) {
-        let hint = values::nearest(name, catalog.measurements.keys().map(String::as_str))
-            .map_or_else(|| "describe it in [measurements.NAME]".to_owned(), |near| format!("did you mean \"{near}\"?"));
+        let hint = values::nearest(name, catalog.measurements.keys().map(String::as_str)).map_or_else(
+            || "describe it in [measurements.NAME]".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
         let message = format!("{} is no known measurement; {hint}", values::quote(name));
         findings.add(section.item_place("measurements", i), section.key("measurements"), message);
     }

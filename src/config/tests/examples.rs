@@ -38,7 +38,15 @@ fn the_production_example_misses_only_what_the_machine_has() {
     case.file = Some(repository("config/production.toml"));
     let findings = case.load().unwrap_err();
     let keys: Vec<&str> = findings.iter().map(|finding| finding.key.as_str()).collect();
-    assert_eq!(keys, ["server.proxy_secret_file", "influxdb.token_file", "issuers.login.public_key_file", "issuers.partners.public_key_file"]);
+    assert_eq!(
+        keys,
+        [
+            "server.proxy_secret_file",
+            "influxdb.token_file",
+            "issuers.login.public_key_file",
+            "issuers.partners.public_key_file"
+        ]
+    );
     assert!(findings.iter().all(|finding| finding.message.contains("cannot be read")));
 }
 
@@ -51,7 +59,10 @@ fn the_reference_says_what_the_schema_says() {
         std::fs::write(&path, &wanted).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == wanted, "docs/settings.md is behind the schema; UPDATE_DOCS=1 cargo test --lib config:: writes it anew");
+    assert!(
+        written == wanted,
+        "docs/settings.md is behind the schema; UPDATE_DOCS=1 cargo test --lib config:: writes it anew"
+    );
 }
 
 #[test]

@@ -71,21 +71,34 @@ fn a_tenants_limits_fall_back_one_by_one() {
     let settings = Case::with_influxdb(text).good();
     let of = |id| &settings.tenants[&TenantId::parse(id).unwrap()];
     let limits = of("a").limits;
-    assert_eq!((limits.points_per_second, limits.burst, limits.bytes_per_second, limits.in_flight), (1, 7000, Some(1 << 20), 256));
+    assert_eq!(
+        (limits.points_per_second, limits.burst, limits.bytes_per_second, limits.in_flight),
+        (1, 7000, Some(1 << 20), 256)
+    );
     assert_eq!((of("a").session, of("b").session), (SessionMode::Hash(64), SessionMode::Tag));
 }
 
 #[test]
 fn nothing_shows_a_secret() {
-    let secrets = ["the-token-nobody-sees", "wk_acme_0123456789", "proxy-secret-nobody-sees", "hmac-secret-that-nobody-sees-0123456789"];
+    let secrets = [
+        "the-token-nobody-sees",
+        "wk_acme_0123456789",
+        "proxy-secret-nobody-sees",
+        "hmac-secret-that-nobody-sees-0123456789",
+    ];
     let text = format!(
         "[server]\ntrusted_proxies = [\"10.0.0.1\"]\nproxy_secret_file = \"p\"\n[issuers.a]\nissuer = \"i\"\naudience = \"t\"\n\
          algorithms = [\"HS256\"]\nhmac_secret_file = \"h\"\n{TENANT}"
     );
     let case = Case::with_influxdb(&text).beside("p", "proxy-secret-nobody-sees\n").beside("h", secrets[3]);
     let settings = case.good();
-    assert_eq!(settings.server.proxy_secret.as_ref().unwrap().expose_secret(), secrets[2], "a trailing line break does not count");
-    let shown = format!("{settings:?} {settings:#?} {:?}", crate::config::Sources { file: None, env: case.env.clone() });
+    assert_eq!(
+        settings.server.proxy_secret.as_ref().unwrap().expose_secret(),
+        secrets[2],
+        "a trailing line break does not count"
+    );
+    let shown =
+        format!("{settings:?} {settings:#?} {:?}", crate::config::Sources { file: None, env: case.env.clone() });
     for secret in secrets {
         assert!(!shown.contains(secret), "{secret} is shown");
     }

@@ -1,10 +1,6 @@
-//! Each mistake that one key can hold, at its line; and the readers of single values.
-
-use proptest::prelude::*;
+//! Each mistake that one key can hold, at its line.
 
 use super::{Case, INFLUXDB, TENANT};
-use crate::config::values;
-use crate::config::{OriginRule, PathRule, SessionMode};
 
 #[test]
 fn seven_mistakes_give_seven_findings_each_at_its_line() {
@@ -27,7 +23,10 @@ origins = [
 "#;
     Case::with_influxdb(text).finds(&[
         ("settings.toml:2: server.listne: unknown key", "did you mean \"listen\"?"),
-        ("settings.toml:3: server.drain_delay: \"5 parsecs\" is no duration; write for example \"5s\" or \"1m 30s\"", ""),
+        (
+            "settings.toml:3: server.drain_delay: \"5 parsecs\" is no duration; write for example \"5s\" or \"1m 30s\"",
+            "",
+        ),
         ("settings.toml:4: server.workers: \"four\" is wrong here", "whole number"),
         ("settings.toml:7: enrich.session: \"hash:9999\"", "1 to 4096"),
         ("settings.toml:9: tenants.no good id: ", "no tenant id"),
@@ -55,7 +54,12 @@ fn a_value_of_the_wrong_kind_or_range_is_told() {
     one("server", "max_body = -1", "server.max_body: -1 bytes are out of range", "");
     one("server", "listen = \"localhost:8080\"", "server.listen: \"localhost:8080\"", "write \"127.0.0.1:8080\"");
     one("server", "listen = \":8080\"", "server.listen: ", "write \"0.0.0.0:8080\"");
-    one("server", "trusted_proxies = [\"10.0.0.0/33\"]", "server.trusted_proxies: \"10.0.0.0/33\"", "no address or network");
+    one(
+        "server",
+        "trusted_proxies = [\"10.0.0.0/33\"]",
+        "server.trusted_proxies: \"10.0.0.0/33\"",
+        "no address or network",
+    );
     one("server", "trusted_proxies = \"10.0.0.1\"", "server.trusted_proxies: ", "list of addresses");
     one("influxdb", "gzip = \"yes\"", "influxdb.gzip: \"yes\" is wrong here", "true or false");
     one("influxdb", "url = \"https://u:p@h\"", "influxdb.url: the URL holds credentials", "token_file");
@@ -64,17 +68,29 @@ fn a_value_of_the_wrong_kind_or_range_is_told() {
     one("enrich", "path_rules = [\"/orders\"]", "enrich.path_rules: ", "no placeholder");
     one("log", "level = \"verbose\"", "log.level: \"verbose\" is no log level", "debug, trace");
     one("log", "level = \"tagline=loud\"", "log.level: \"tagline=loud\" is no log filter", "");
+    one("log", "level = \" 𑴈=\"", "log.level: \" 𑴈=\" is no log filter", "ASCII");
     one("log", "format = \"xml\"", "log.format: \"xml\"", "\"json\"");
     one("tenant_defaults.limits", "spool_share = 1.5", "tenant_defaults.limits.spool_share: 1.5", "0 to 1");
     one("tenant_defaults.limits", "spool_share = nan", "tenant_defaults.limits.spool_share: NaN", "finite");
-    one("tenants.b.keys.k", "expires = \"soon\"\nkey = \"wk_b_0123456789abc\"\norigins = [\"*\"]", "tenants.b.keys.k.expires: \"soon\"", "no date");
-    one("tenants.b.keys.k", "expires = 2030-01-01T00:00:00\nkey = \"wk_b_0123456789abc\"\norigins = [\"*\"]", "tenants.b.keys.k.expires: ", "offset");
+    one(
+        "tenants.b.keys.k",
+        "expires = \"soon\"\nkey = \"wk_b_0123456789abc\"\norigins = [\"*\"]",
+        "tenants.b.keys.k.expires: \"soon\"",
+        "no date",
+    );
+    one(
+        "tenants.b.keys.k",
+        "expires = 2030-01-01T00:00:00\nkey = \"wk_b_0123456789abc\"\norigins = [\"*\"]",
+        "tenants.b.keys.k.expires: ",
+        "offset",
+    );
     one("tenants.b.keys.k", "key = \"has a space in it ok\"\norigins = [\"*\"]", "tenants.b.keys.k.key: ", "in a URL");
 }
 
 #[test]
 fn whole_numbers_stand_for_numbers() {
-    let text = format!("[tenant_defaults.limits]\nspool_share = 1\n[measurements.m.fields.f]\nmin = 1\nmax = 2.5\n{TENANT}");
+    let text =
+        format!("[tenant_defaults.limits]\nspool_share = 1\n[measurements.m.fields.f]\nmin = 1\nmax = 2.5\n{TENANT}");
     let settings = Case::with_influxdb(&text).good();
     assert_eq!(settings.catalog.get("m").unwrap().fields["f"].bounds.unwrap().min, 1.0);
     assert_eq!(settings.tenants.values().next().unwrap().limits.spool_share, 1.0);
@@ -85,9 +101,19 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
     one("server", "drain_dely = \"5s\"", "server.drain_dely: unknown key", "did you mean \"drain_delay\"?");
     one("server", "Listen = \"0.0.0.0:1\"", "server.Listen: unknown key", "did you mean \"listen\"?");
     one("tenants.x", "limit = { burst = 1 }", "tenants.x.limit: unknown key", "did you mean \"limits\"?");
-    one("measurements.m.fields.f", "typ = \"int\"", "measurements.m.fields.f.typ: unknown key", "did you mean \"type\"?");
+    one(
+        "measurements.m.fields.f",
+        "typ = \"int\"",
+        "measurements.m.fields.f.typ: unknown key",
+        "did you mean \"type\"?",
+    );
     one("spool", "zzz = 1", "spool.zzz: unknown key", "known here: dir, durability");
-    one("influxdb", "drain_delay = \"5s\"", "influxdb.drain_delay: unknown key", "did you mean \"server.drain_delay\"?");
+    one(
+        "influxdb",
+        "drain_delay = \"5s\"",
+        "influxdb.drain_delay: unknown key",
+        "did you mean \"server.drain_delay\"?",
+    );
     let sever = format!("[sever]\nlisten = \"0.0.0.0:1\"\n{TENANT}");
     Case::with_influxdb(&sever).finds(&[("settings.toml:1: sever: unknown key", "did you mean \"server\"?")]);
     let variable = Case::with_influxdb(TENANT).env(&[("TAGLINE__SERVER__LISTNE", "0.0.0.0:1")]);
@@ -96,22 +122,28 @@ fn an_unknown_key_is_told_with_the_nearest_known_one() {
 
 #[test]
 fn a_table_is_a_table_and_named_things_are_no_arrays() {
-    Case::with_influxdb(&format!("server = 5\n{TENANT}")).finds(&[("settings.toml:1: server: a table is wanted", "[server]")]);
-    Case::with_influxdb("[[tenants]]\nid = \"a\"\n").finds(&[("settings.toml:1: tenants: named things are tables", "[tenants.NAME]")]);
+    Case::with_influxdb(&format!("server = 5\n{TENANT}"))
+        .finds(&[("settings.toml:1: server: a table is wanted", "[server]")]);
+    Case::with_influxdb("[[tenants]]\nid = \"a\"\n")
+        .finds(&[("settings.toml:1: tenants: named things are tables", "[tenants.NAME]")]);
     Case::empty().env(&[("TAGLINE__SERVER", "5")]).finds(&[("TAGLINE__SERVER: server: a table is wanted", "")]);
-    Case::empty().env(&[("TAGLINE__", "5"), ("TAGLINE__SERVER____X", "5")]).finds(&[("TAGLINE__: ", "empty part"), ("TAGLINE__SERVER____X: ", "empty part")]);
+    Case::empty()
+        .env(&[("TAGLINE__", "5"), ("TAGLINE__SERVER____X", "5")])
+        .finds(&[("TAGLINE__: ", "empty part"), ("TAGLINE__SERVER____X: ", "empty part")]);
 }
 
 #[test]
 fn broken_toml_and_unreadable_files_are_told_with_their_place() {
     Case::of("[server]\nlisten = \"0.0.0.0:1\nx = 1\n").finds(&[("settings.toml:2:", "this is not TOML")]);
-    Case::of("[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n").finds(&[("settings.toml:3:1: this is not TOML: duplicate key", "")]);
+    Case::of("[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n")
+        .finds(&[("settings.toml:3:1: this is not TOML: duplicate key", "")]);
     let mut missing = Case::empty();
     missing.file = Some(missing.dir.path().join("nowhere.toml"));
     missing.finds(&[("nowhere.toml: cannot be read", "No such file")]);
     // A tenants file that is missing is one finding, not a gateway without tenants as well.
     Case::with_influxdb("tenants_file = \"t.toml\"\n").finds(&[("t.toml: cannot be read", "")]);
-    let beside = Case::with_influxdb("tenants_file = \"t.toml\"\n").beside("t.toml", "[tenants.a]\n[server]\nworkers = 1\n");
+    let beside =
+        Case::with_influxdb("tenants_file = \"t.toml\"\n").beside("t.toml", "[tenants.a]\n[server]\nworkers = 1\n");
     beside.finds(&[("t.toml:2: server: only [tenants.ID] and [tenant_defaults] may stand", "")]);
 }
 
@@ -125,12 +157,19 @@ fn what_later_versions_bring_is_not_ignored() {
     for key in ["series_per_hour = 1", "series_per_day = 1", "dry_run = true"] {
         one("tenants.x.limits", key, "tenants.x.limits.", later);
     }
-    one("issuers.i", "jwks_url = \"https://x\"\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]", "issuers.i.jwks_url: ", later);
+    one(
+        "issuers.i",
+        "jwks_url = \"https://x\"\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]",
+        "issuers.i.jwks_url: ",
+        later,
+    );
 }
 
 #[test]
 fn a_secret_never_stands_in_toml_and_is_never_echoed() {
-    let text = format!("[influxdb]\ntoken = \"the-token-in-toml\"\n[server]\nproxy_secret = \"proxy-in-toml-0123\"\n[issuers.a]\nhmac_secret = \"hmac-in-toml\"\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\"]\n{TENANT}");
+    let text = format!(
+        "[influxdb]\ntoken = \"the-token-in-toml\"\n[server]\nproxy_secret = \"proxy-in-toml-0123\"\n[issuers.a]\nhmac_secret = \"hmac-in-toml\"\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\"]\n{TENANT}"
+    );
     let case = Case::of(&text).env(&INFLUXDB[..2]).env(&[("TAGLINE__SERVER__TRUSTED_PROXIES", "10.0.0.1")]);
     case.finds(&[
         ("settings.toml:2: influxdb.token: a secret may not stand in TOML; name a file in `token_file`, or set INFLUXDB_TOKEN", ""),
@@ -138,59 +177,4 @@ fn a_secret_never_stands_in_toml_and_is_never_echoed() {
         ("settings.toml:6: issuers.a.hmac_secret: a secret may not", "TAGLINE__ISSUERS__A__HMAC_SECRET"),
     ]);
     assert!(!case.findings().join("").contains("in-toml"));
-}
-
-#[test]
-fn readers_read() {
-    assert_eq!(values::size("1MiB"), Ok(1 << 20));
-    assert_eq!((values::size("256 kB"), values::size("7")), (Ok(256_000), Ok(7)));
-    assert!(values::size("99999999999TiB").is_err() && values::size("-1").is_err() && values::size("1.5MiB").is_err());
-    assert_eq!(values::session("hash:4096"), Ok(SessionMode::Hash(4096)));
-    assert!(["hash:0", "hash:4097", "hash:", "Tag"].iter().all(|text| values::session(text).is_err()));
-    assert_eq!(values::origin("*"), Ok(OriginRule::Any));
-    assert_eq!(values::origin("HTTPS://App.Example:443"), Ok(OriginRule::Exact("https://app.example".into())));
-    assert_eq!(values::origin("http://[::1]:3000"), Ok(OriginRule::Exact("http://[::1]:3000".into())));
-    let subdomains = OriginRule::Subdomains { scheme: "https://".into(), suffix: ".example.com:8443".into() };
-    assert_eq!(values::origin("https://*.example.com:8443"), Ok(subdomains));
-    for bad in ["app.example", "https://a/", "https://*", "https://a.*.b", "https://", "https://a b", "null", "https://u@h", "https://a:x"] {
-        assert!(values::origin(bad).is_err(), "{bad}");
-    }
-    let rule = PathRule { segments: vec![Ok("orders".into()), Err("id".into()), Err("line".into())] };
-    assert_eq!(values::path_rule("/orders/{}/{line}"), Ok(rule));
-    assert!(["/a//{}", "/a{b}", "/{a b}", "/a/{}?q", ""].iter().all(|text| values::path_rule(text).is_err()));
-    assert_eq!(values::instant("1970-01-02"), Ok(86_400_000_000_000));
-    assert_eq!(values::instant("2000-03-01T01:00:00+01:00"), Ok(951_868_800_000_000_000));
-    assert_eq!(values::instant("2024-02-29T23:59:59.5Z"), Ok(1_709_251_199_500_000_000));
-    assert!(values::instant("9999-01-01").is_err());
-    assert!(values::algorithm("none").unwrap_err().contains("nobody signed"));
-    assert!(values::algorithm("RS265").unwrap_err().contains("did you mean \"RS256\""));
-}
-
-proptest! {
-    /// Whatever stands in a file or a variable: findings or settings, never a panic.
-    #[test]
-    fn no_text_makes_the_loader_panic(text in any::<String>(), key in "[A-Z_]{0,30}", value in any::<String>()) {
-        let case = Case::of(&text).env(&[(&format!("TAGLINE__{key}"), &value)]);
-        let _ = case.load();
-        let toml = toml_string(&text);
-        let lines = ["enrich.session", "enrich.path_rules", "influxdb.url", "server.listen", "tenants.a.keys.b.origins", "log.level", "tenants.a.keys.b.expires"];
-        let all: String = lines.iter().map(|key| format!("{key} = {toml}\n")).collect();
-        let _ = Case::of(&all).load();
-        for reader in [|t: &str| drop(values::origin(t)), |t| drop(values::url(t)), |t| drop(values::path_rule(t)), |t| drop(values::instant(t)), |t| drop(values::size(t)), |t| drop(values::network(t))] {
-            reader(&text);
-        }
-    }
-
-    /// Dates agree with another implementation.
-    #[test]
-    fn instants_agree_with_humantime(seconds in 0_u64..9_000_000_000) {
-        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        let nanos = values::instant(&humantime::format_rfc3339_seconds(time).to_string());
-        prop_assert_eq!(nanos, Ok(seconds as i64 * 1_000_000_000));
-    }
-}
-
-fn toml_string(text: &str) -> String {
-    let escaped: String = text.chars().map(|c| format!("\\U{:08X}", c as u32)).collect();
-    format!("\"{escaped}\"")
 }

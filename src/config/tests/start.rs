@@ -23,7 +23,8 @@ fn a_start_without_settings_has_a_demo_tenant_on_loopback_and_files() {
 
 #[test]
 fn every_start_without_settings_has_another_key() {
-    let key = |_| Case::empty().good().tenants.into_values().next().unwrap().keys["demo"].key.expose_secret().to_owned();
+    let key =
+        |_| Case::empty().good().tenants.into_values().next().unwrap().keys["demo"].key.expose_secret().to_owned();
     let keys: std::collections::BTreeSet<String> = (0..16).map(key).collect();
     assert_eq!(keys.len(), 16);
 }
@@ -34,7 +35,9 @@ fn a_start_without_settings_is_refused_beyond_loopback() {
         "TAGLINE__SERVER__LISTEN: server.listen: 0.0.0.0:8080 is reachable from outside",
         "give --config FILE",
     )]);
-    Case::empty().env(&[("TAGLINE__SERVER__ADMIN_LISTEN", "[::]:9000")]).finds(&[("TAGLINE__SERVER__ADMIN_LISTEN", "no tenant and no issuer")]);
+    Case::empty()
+        .env(&[("TAGLINE__SERVER__ADMIN_LISTEN", "[::]:9000")])
+        .finds(&[("TAGLINE__SERVER__ADMIN_LISTEN", "no tenant and no issuer")]);
 }
 
 #[test]
@@ -42,7 +45,10 @@ fn three_variables_alone_switch_to_influxdb() {
     let settings = Case::empty().env(&INFLUXDB).good();
     assert_eq!(settings.profile, Profile::Dev);
     let influxdb = settings.influxdb.unwrap();
-    assert_eq!((influxdb.url.as_str(), influxdb.org.as_str(), &*influxdb.bucket), ("http://localhost:8086", "acme", "app_observability"));
+    assert_eq!(
+        (influxdb.url.as_str(), influxdb.org.as_str(), &*influxdb.bucket),
+        ("http://localhost:8086", "acme", "app_observability")
+    );
     assert_eq!(influxdb.token.expose_secret(), "the-token-nobody-sees");
     let other = Case::empty().env(&INFLUXDB).env(&[("INFLUXDB_BUCKET", "other")]).good().influxdb.unwrap();
     assert_eq!(&*other.bucket, "other");
@@ -50,9 +56,12 @@ fn three_variables_alone_switch_to_influxdb() {
 
 #[test]
 fn half_an_influxdb_names_what_is_missing() {
-    Case::empty().env(&INFLUXDB[..1]).finds(&[("INFLUXDB_URL: influxdb: org and token missing", "set INFLUXDB_ORG and INFLUXDB_TOKEN")]);
+    Case::empty()
+        .env(&INFLUXDB[..1])
+        .finds(&[("INFLUXDB_URL: influxdb: org and token missing", "set INFLUXDB_ORG and INFLUXDB_TOKEN")]);
     Case::empty().env(&INFLUXDB[1..]).finds(&[("INFLUXDB_ORG: influxdb: url missing", "set INFLUXDB_URL,")]);
-    Case::of(&format!("[influxdb]\nurl = \"http://a:1\"\norg = \"b\"\n{TENANT}")).finds(&[("settings.toml:2: influxdb: token missing", "INFLUXDB_TOKEN")]);
+    Case::of(&format!("[influxdb]\nurl = \"http://a:1\"\norg = \"b\"\n{TENANT}"))
+        .finds(&[("settings.toml:2: influxdb: token missing", "INFLUXDB_TOKEN")]);
 }
 
 #[test]
@@ -73,8 +82,10 @@ fn empty_or_unusable_influxdb_variables_are_mistakes() {
         case
     };
     with("INFLUXDB_TOKEN", "").finds(&[("INFLUXDB_TOKEN: influxdb.token: is empty", "unset")]);
+    with("INFLUXDB_TOKEN", "token\n").finds(&[("INFLUXDB_TOKEN: influxdb.token: holds a line break", "")]);
     with("INFLUXDB_ORG", " ").finds(&[("INFLUXDB_ORG: influxdb.org: is empty", "")]);
-    with("INFLUXDB_URL", "localhost:8086").finds(&[("INFLUXDB_URL: influxdb.url: \"localhost:8086\" is no URL", "https://influxdb:8086")]);
+    with("INFLUXDB_URL", "localhost:8086")
+        .finds(&[("INFLUXDB_URL: influxdb.url: \"localhost:8086\" is no URL", "https://influxdb:8086")]);
     with("INFLUXDB_URL", "ftp://a").finds(&[("INFLUXDB_URL: ", "no URL of http or https")]);
     let credentials = with("INFLUXDB_URL", "https://me:pa55word@influxdb");
     credentials.finds(&[("INFLUXDB_URL: ", "holds credentials")]);

@@ -69,7 +69,10 @@ pub(crate) fn origin(text: &str) -> Outcome<OriginRule> {
         return Ok(OriginRule::Any);
     }
     let wrong = |why: &str| {
-        format!("{} is no origin: {why}; write for example \"https://app.example\", \"https://*.example\" or \"*\"", quote(text))
+        format!(
+            "{} is no origin: {why}; write for example \"https://app.example\", \"https://*.example\" or \"*\"",
+            quote(text)
+        )
     };
     let (scheme, authority) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
     let scheme = scheme.to_ascii_lowercase();
@@ -82,7 +85,8 @@ pub(crate) fn origin(text: &str) -> Outcome<OriginRule> {
         return Err(wrong("an origin ends with its host and port, without a slash or path"));
     }
     let (wild, host) = authority.strip_prefix("*.").map_or((false, authority), |rest| (true, rest));
-    let (host, port) = split_authority(host).ok_or_else(|| wrong("its host or port is none; \"*\" may only stand for the first labels"))?;
+    let (host, port) = split_authority(host)
+        .ok_or_else(|| wrong("its host or port is none; \"*\" may only stand for the first labels"))?;
     if wild && host.starts_with('[') {
         return Err(wrong("an address has no subdomains"));
     }

@@ -11,7 +11,8 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// `"5s"`, `"1m 30s"`, `"30d"`.
 pub(crate) fn duration(text: &str) -> Outcome<Duration> {
-    let parsed = humantime::parse_duration(text).map_err(|_| format!("{} is no duration; write for example \"5s\" or \"1m 30s\"", quote(text)))?;
+    let parsed = humantime::parse_duration(text)
+        .map_err(|_| format!("{} is no duration; write for example \"5s\" or \"1m 30s\"", quote(text)))?;
     let longest = || format!("{} is longer than 100 years; write a shorter one", quote(text));
     (parsed <= LONGEST).then_some(parsed).ok_or_else(longest)
 }
@@ -32,7 +33,10 @@ pub(crate) fn instant(text: &str) -> Outcome<i64> {
         (seconds, i64::from(t.nanosecond.unwrap_or(0)))
     });
     let seconds = days * 86_400 + clock.0 - offset * 60;
-    seconds.checked_mul(1_000_000_000).and_then(|nanos| nanos.checked_add(clock.1)).ok_or_else(|| wrong("is out of range"))
+    seconds
+        .checked_mul(1_000_000_000)
+        .and_then(|nanos| nanos.checked_add(clock.1))
+        .ok_or_else(|| wrong("is out of range"))
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar: whole 400-year eras, then the day within a year that begins in March, so

@@ -57,5 +57,18 @@ async fn points_whose_letters_cannot_be_written_are_counted_as_lost() {
     let acme = Account::detached("acme");
     rig.send(&acme, "main", &lines("acme", 0..5)).await;
     let totals = settled(&acme).await;
-    assert_eq!(totals.lost[Loss::DeadLettersFull as usize], 5);
+    assert_eq!(totals.lost[Loss::DeadLetterUnwritten as usize], 5);
+}
+
+#[test]
+fn the_admin_listener_never_sees_a_tenants_line_or_tags() {
+    let parse = "unable to parse 'm,email=a@b v= 1': missing field value";
+    assert_eq!(answer::brief(400, parse), "400: unable to parse: missing field value");
+    let old = "partial write: dropped 1 points outside retention policy of duration 168h0m0s - oldest point m,email=a@b at 1970 dropped=1 for database: x";
+    assert_eq!(
+        answer::brief(422, old),
+        "422: partial write: dropped 1 points outside retention policy of duration 168h0m0s"
+    );
+    assert_eq!(answer::dropped(old), Some(1));
+    assert_eq!(answer::dropped("oldest point m,t=dropped=77 at 1970 dropped=2 for database: x"), Some(2));
 }

@@ -20,7 +20,8 @@ async fn a_stop_flushes_what_waits_without_lingering() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_server_does_not_take_is_spilled_whole_and_settled() {
     for unwilling in [401, 404, 429, 503] {
-        let server = Server::start(move |request| if request.bucket == "fine" { ok() } else { status(unwilling) }).await;
+        let server =
+            Server::start(move |request| if request.bucket == "fine" { ok() } else { status(unwilling) }).await;
         let rig = rig(&server);
         let (acme, other) = (Account::detached("acme"), Account::detached("other"));
         rig.send(&acme, "main", &lines("acme", 0..30)).await;
@@ -113,6 +114,10 @@ async fn a_damaged_record_is_told_by_number_and_the_others_are_read() {
         let contents = read_spill(&path).unwrap();
         assert!(contents.torn, "torn at {at}");
         assert_eq!(contents.damaged.len(), 0);
-        assert_eq!(contents.records.len(), marks.iter().filter(|mark| **mark < at).count() - usize::from(at != marks[5]) , "torn at {at}");
+        assert_eq!(
+            contents.records.len(),
+            marks.iter().filter(|mark| **mark < at).count() - usize::from(at != marks[5]),
+            "torn at {at}"
+        );
     }
 }

@@ -17,10 +17,7 @@ fn an_event_with_time_and_seq_has_one_time_on_every_replica() {
         assert_eq!(first / 1_000_000, NOW_MS, "floored to the millisecond");
         assert_ne!(time(&here, mode, &body("s", 6)), Ok(first), "{mode:?}");
     }
-    assert_eq!(
-        time(&here, SessionMode::Tag, &body("s", 3_000_005)),
-        Ok(NOW_MS * 1_000_000 + 5)
-    );
+    assert_eq!(time(&here, SessionMode::Tag, &body("s", 3_000_005)), Ok(NOW_MS * 1_000_000 + 5));
     let apart = [SessionMode::Field, SessionMode::Hash(1)];
     for mode in apart {
         assert_ne!(
@@ -30,42 +27,26 @@ fn an_event_with_time_and_seq_has_one_time_on_every_replica() {
         );
     }
     let none = open(r#""metrics":{"x":1}"#);
-    assert_ne!(
-        time(&here, SessionMode::Tag, &none),
-        Ok(TIME),
-        "without a session the series is shared too"
-    );
+    assert_ne!(time(&here, SessionMode::Tag, &none), Ok(TIME), "without a session the series is shared too");
 }
 
 #[test]
 fn without_seq_the_lane_and_a_counter_tell_events_apart() {
-    let body =
-        format!(r#"{{"measurement":"open","metrics":{{"x":1}},"sessionId":"s","timestamp":{NOW_MS}}}"#);
-    assert_eq!(
-        time(&settings(), SessionMode::Tag, &body),
-        Ok(NOW_MS * 1_000_000 + 7_000)
-    );
+    let body = format!(r#"{{"measurement":"open","metrics":{{"x":1}},"sessionId":"s","timestamp":{NOW_MS}}}"#);
+    assert_eq!(time(&settings(), SessionMode::Tag, &body), Ok(NOW_MS * 1_000_000 + 7_000));
 }
 
 #[test]
 fn without_a_time_it_is_the_receipts() {
     let settings = settings();
-    let (enricher, tenant, defaults) = (
-        Enricher::new(&settings),
-        acme(SessionMode::Tag),
-        Defaults::default(),
-    );
+    let (enricher, tenant, defaults) = (Enricher::new(&settings), acme(SessionMode::Tag), Defaults::default());
     let event = Event {
         measurement: "open".into(),
         metrics: vec![("x".into(), crate::decode::Number::Int(1))],
         ..Event::default()
     };
     let arena = Bump::new();
-    for (enricher, wanted) in [
-        (&enricher, NOW),
-        (&enricher, NOW + 1),
-        (&enricher.reloaded(&settings), NOW + 2),
-    ] {
+    for (enricher, wanted) in [(&enricher, NOW), (&enricher, NOW + 1), (&enricher.reloaded(&settings), NOW + 2)] {
         let request = enricher.request(context(&tenant), &defaults);
         assert_eq!(request.point(&event, &arena).unwrap().time, wanted);
     }
@@ -97,9 +78,7 @@ fn a_time_outside_the_window_is_refused() {
         time(
             settings,
             SessionMode::Tag,
-            &format!(
-                r#"{{"measurement":"open","sessionId":"s","metrics":{{"x":1}},"timestamp":{millis},"seq":0}}"#
-            ),
+            &format!(r#"{{"measurement":"open","sessionId":"s","metrics":{{"x":1}},"timestamp":{millis},"seq":0}}"#),
         )
     };
     let (settings, month) = (settings(), 30 * 86_400_000);

@@ -20,10 +20,7 @@ fn receipts_of_many_threads_are_unique() {
     let mut times: Vec<i64> = std::thread::scope(|scope| {
         let each = || (0..10_000).map(|_| ticks.receipt(5)).collect::<Vec<_>>();
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(each)).collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     times.sort_unstable();
     times.dedup();
@@ -50,10 +47,7 @@ fn milliseconds_are_floored_and_whole_ones_stay_exact() {
         assert_eq!(millis(sent), Ok(wanted));
     }
     for bad in [f64::NAN, f64::INFINITY, 1e300, -1e300] {
-        assert_eq!(
-            millis(Number::Float(bad)).unwrap_err().reason,
-            Reason::BadTimestamp
-        );
+        assert_eq!(millis(Number::Float(bad)).unwrap_err().reason, Reason::BadTimestamp);
     }
 }
 
@@ -63,18 +57,10 @@ fn only_what_influxdb_can_store_is_a_time() {
     assert_eq!(nanos(-1, 7), Ok(-999_993));
     assert_eq!(nanos(9_223_372_036_854, 775_806), Ok(i64::MAX - 1));
     assert_eq!(nanos(-9_223_372_036_854, 0), Ok(-9_223_372_036_854_000_000));
-    for (millis, low) in [
-        (9_223_372_036_854, 775_807),
-        (9_223_372_036_855, 0),
-        (-9_223_372_036_856, 0),
-        (i64::MAX, 0),
-        (i64::MIN, 0),
-    ] {
-        assert_eq!(
-            nanos(millis, low).unwrap_err().reason,
-            Reason::BadTimestamp,
-            "{millis}"
-        );
+    for (millis, low) in
+        [(9_223_372_036_854, 775_807), (9_223_372_036_855, 0), (-9_223_372_036_856, 0), (i64::MAX, 0), (i64::MIN, 0)]
+    {
+        assert_eq!(nanos(millis, low).unwrap_err().reason, Reason::BadTimestamp, "{millis}");
     }
 }
 

@@ -42,43 +42,22 @@ impl Browser {
     /// Opens a tab in the background and begins to load `url` in it.
     pub fn open(&self, url: &str) -> Tab {
         let answer = http::request(self.devtools, "PUT", &format!("/json/new?{url}"), &[], b"");
-        assert_eq!(
-            answer.status,
-            200,
-            "Chromium does not open {url}: {}",
-            answer.text()
-        );
+        assert_eq!(answer.status, 200, "Chromium does not open {url}: {}", answer.text());
         let id = answer.json()["id"].as_str().expect("a tab has an id").to_owned();
-        Tab {
-            devtools: self.devtools,
-            id,
-        }
+        Tab { devtools: self.devtools, id }
     }
 
     fn launch() -> Result<Self, String> {
         let binary = server_binary("chromium")?;
-        let folder =
-            TempDir::with_prefix("tagline-chromium-").map_err(|error| format!("chromium: {error}"))?;
+        let folder = TempDir::with_prefix("tagline-chromium-").map_err(|error| format!("chromium: {error}"))?;
         let path = folder.path();
         let log = path.join("chromium.log");
         let output = File::create(&log).map_err(|error| format!("chromium: {}: {error}", log.display()))?;
-        let errors = output
-            .try_clone()
-            .map_err(|error| format!("chromium: {}: {error}", log.display()))?;
+        let errors = output.try_clone().map_err(|error| format!("chromium: {}: {error}", log.display()))?;
         let mut command = Command::new(&binary);
         // Its sandbox needs rights that a container does not give; the pages are the tests' own.
-        command.args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--disable-quic",
-        ]);
-        command.args([
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-        ]);
+        command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"]);
+        command.args(["--no-first-run", "--disable-background-networking", "--disable-component-update"]);
         command.args([
             "--disable-sync",
             "--disable-extensions",
@@ -86,14 +65,8 @@ impl Browser {
             "--no-proxy-server",
             "--remote-debugging-port=0",
         ]);
-        command
-            .arg(format!("--user-data-dir={}", path.display()))
-            .arg("about:blank");
-        command
-            .env("HOME", path)
-            .env("TMPDIR", path)
-            .stdout(output)
-            .stderr(errors);
+        command.arg(format!("--user-data-dir={}", path.display())).arg("about:blank");
+        command.env("HOME", path).env("TMPDIR", path).stdout(output).stderr(errors);
         let mut process = Process::spawn("chromium", command, path);
 
         let deadline = Instant::now() + START;
@@ -104,18 +77,12 @@ impl Browser {
                 if http::try_request(devtools, "GET", "/json/version", &[], b"")
                     .is_ok_and(|answer| answer.status == 200)
                 {
-                    return Ok(Self {
-                        _process: process,
-                        _folder: folder,
-                        devtools,
-                    });
+                    return Ok(Self { _process: process, _folder: folder, devtools });
                 }
             }
             let ended = process.exit_status();
             if ended.is_some() || Instant::now() > deadline {
-                let how = ended.map_or(format!("is not ready after {START:?}"), |status| {
-                    format!("ended: {status}")
-                });
+                let how = ended.map_or(format!("is not ready after {START:?}"), |status| format!("ended: {status}"));
                 let said = std::fs::read_to_string(&log).unwrap_or_default();
                 return Err(format!("{} {how}\n{said}", binary.display()));
             }
@@ -139,21 +106,10 @@ impl Tab {
 
 impl Drop for Tab {
     fn drop(&mut self) {
-        let closed = http::try_request(
-            self.devtools,
-            "GET",
-            &format!("/json/close/{}", self.id),
-            &[],
-            b"",
-        );
+        let closed = http::try_request(self.devtools, "GET", &format!("/json/close/{}", self.id), &[], b"");
         if !std::thread::panicking() {
             let closed = closed.unwrap_or_else(|error| panic!("Chromium does not answer: {error}"));
-            assert_eq!(
-                closed.status,
-                200,
-                "Chromium does not close the tab: {}",
-                closed.text()
-            );
+            assert_eq!(closed.status, 200, "Chromium does not close the tab: {}", closed.text());
         }
     }
 }

@@ -27,6 +27,10 @@ pub const ACME_KEY: &str = "acme-key-0123456789abcdef";
 /// The write key of the tenant `globex`, for pages of `https://globex.example` only.
 pub const GLOBEX_KEY: &str = "globex-key-0123456789abcdef";
 
+/// Listeners on ports that the kernel picks.
+const FREE_PORTS: [(&str, &str); 2] =
+    [("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"), ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0")];
+
 /// A configuration that writes to `bucket`, on ports that the kernel picks, for the tenants `acme` and `globex`.
 ///
 /// Sections that it does not have can be appended; a key of a section that it has is set through the environment
@@ -48,7 +52,7 @@ token_file = "{token_file}"
 retention = "0s"
 
 [spool]
-dir = "spool"
+dir = "data"
 durability = "memory"
 
 [tenants.acme.keys.web]
@@ -112,70 +116,44 @@ impl Gateway {
         let folder = TempDir::with_prefix("tagline-gateway-").expect("a temporary folder");
         let file = folder.path().join("tagline.toml");
         std::fs::write(&file, config).expect("the configuration can be written");
-        let arguments = vec![
-            "serve".to_owned(),
-            "--config".to_owned(),
-            file.display().to_string(),
-        ];
-        Self::launch(
-            env!("CARGO_BIN_EXE_tagline").into(),
-            arguments,
-            environment,
-            Folder::Own(folder),
-        )
-        .await
+        let arguments = vec!["serve".to_owned(), "--config".to_owned(), file.display().to_string()];
+        Self::launch(env!("CARGO_BIN_EXE_tagline").into(), arguments, environment, Folder::Own(folder)).await
     }
 
     /// Starts it with no configuration at all, but on ports that the kernel picks: the dev profile. It runs in `folder`, where
     /// its `data` goes.
     pub async fn start_dev(folder: &Path) -> Self {
-        Self::start_binary(env!("CARGO_BIN_EXE_tagline").as_ref(), folder).await
+        Self::start_dev_with(folder, &[]).await
     }
 
-    /// Like [`Gateway::start_dev`], with another binary than the one that cargo built for the tests.
-    pub async fn start_binary(program: &Path, folder: &Path) -> Self {
-        Self::launch(program.to_owned(), Vec::new(), &DEV, Folder::Kept(folder.to_owned())).await
-    }
-
-    /// Like [`Gateway::start_dev`], with more in its environment.
+    /// Like [`Gateway::start_dev`], with these environment variables as well, such as `INFLUXDB_URL`.
     pub async fn start_dev_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        let environment: Vec<_> = DEV.iter().chain(environment).copied().collect();
-        let program = env!("CARGO_BIN_EXE_tagline").into();
-        Self::launch(program, Vec::new(), &environment, Folder::Kept(folder.to_owned())).await
+        let environment = [&FREE_PORTS, environment].concat();
+        let folder = Folder::Kept(folder.to_owned());
+        Self::launch(env!("CARGO_BIN_EXE_tagline").into(), Vec::new(), &environment, folder).await
     }
 
-    async fn launch(
-        program: PathBuf,
-        arguments: Vec<String>,
-        environment: &[(&str, &str)],
-        folder: Folder,
-    ) -> Self {
+    /// Like [`Gateway::start_dev`], by another program than the binary that cargo built for the tests, such as one that becomes
+    /// another user first.
+    pub async fn start_program(program: &Path, arguments: Vec<String>, folder: &Path) -> Self {
+        Self::launch(program.to_owned(), arguments, &FREE_PORTS, Folder::Kept(folder.to_owned())).await
+    }
+
+    async fn launch(program: PathBuf, arguments: Vec<String>, environment: &[(&str, &str)], folder: Folder) -> Self {
         let mut command = Launch {
             program,
             arguments,
-            environment: environment
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             output: TempDir::with_prefix("tagline-output-").expect("a temporary folder"),
             starts: 0,
         };
         let (process, [public, admin]) = command.run(&folder).await;
-        Self {
-            process,
-            folder,
-            command,
-            public,
-            admin,
-        }
+        Self { process, folder, command, public, admin }
     }
 
     /// Starts it again after [`Gateway::wait_exit`]: same folder, same configuration, other ports.
     pub async fn start_again(&mut self) {
-        assert!(
-            self.process.exit_status().is_some(),
-            "start_again is called on a gateway that has ended"
-        );
+        assert!(self.process.exit_status().is_some(), "start_again is called on a gateway that has ended");
         let (process, [public, admin]) = self.command.run(&self.folder).await;
         self.process = process;
         (self.public, self.admin) = (public, admin);
@@ -213,7 +191,7 @@ impl Gateway {
 
     /// Its `spool.dir`, of one that was configured by [`config_for`].
     pub fn spool(&self) -> PathBuf {
-        self.folder().join("spool")
+        self.folder().join("data")
     }
 
     /// `/readyz`: the status code, and the checks.
@@ -249,10 +227,7 @@ impl Gateway {
 
     /// The log's lines that are JSON.
     pub fn log_lines(&self) -> Vec<Value> {
-        self.log()
-            .lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .collect()
+        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// What it printed since it was last started (stdout).
@@ -291,6 +266,7 @@ impl Launch {
             .args(&self.arguments)
             .env_clear()
             .env("RUST_BACKTRACE", "1")
+            .env("NO_COLOR", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(folder.path())
             .stdout(File::create(self.file("stdout")).expect("a file in a new folder"))
@@ -305,30 +281,28 @@ impl Launch {
         loop {
             let log = self.log();
             if let (Some(public), Some(admin)) = (listener(&log, "public"), listener(&log, "admin"))
-                && http::try_request(admin, "GET", "/readyz", &[], b"")
-                    .is_ok_and(|answer| answer.status == 200)
+                && http::try_request(admin, "GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200)
             {
                 return (process, [public, admin]);
             }
             if let Some(status) = process.exit_status() {
                 panic!("tagline ended before it was ready: {status}\n{log}");
             }
-            assert!(
-                Instant::now() < deadline,
-                "tagline is not ready after {START:?}\n{log}"
-            );
+            assert!(Instant::now() < deadline, "tagline is not ready after {START:?}\n{log}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-/// The address in the log line that announces a listener.
+/// The address in the log line that announces a listener, be the log JSON or text (the dev profile's).
 fn listener(log: &str, name: &str) -> Option<SocketAddr> {
-    log.lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|line| {
-            let fields = line.get("fields").unwrap_or(&line);
-            let address = (fields["listener"] == name).then(|| fields["address"].as_str())??;
-            address.parse().ok()
-        })
+    log.lines().find_map(|line| {
+        let Ok(line) = serde_json::from_str::<Value>(line) else {
+            let mut words = line.split_ascii_whitespace();
+            words.find(|word| *word == format!("listener=\"{name}\""))?;
+            return words.find_map(|word| word.strip_prefix("address="))?.parse().ok();
+        };
+        let fields = line.get("fields").unwrap_or(&line);
+        (fields["listener"] == name).then(|| fields["address"].as_str()?.parse().ok())?
+    })
 }

@@ -34,10 +34,7 @@ pub struct Answer {
 impl Answer {
     /// A header's value; fails the test if it came more than once.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut values = self
-            .headers
-            .iter()
-            .filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let mut values = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
         let first = values.next().map(|(_, value)| value.as_str());
         assert!(values.next().is_none(), "header {name} came twice: {self:?}");
         first
@@ -72,15 +69,12 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Sends these bytes, reads one answer.
     pub fn exchange(&mut self, request: impl AsRef<[u8]>) -> Answer {
-        self.try_exchange(request)
-            .unwrap_or_else(|error| panic!("no answer: {error}"))
+        self.try_exchange(request).unwrap_or_else(|error| panic!("no answer: {error}"))
     }
 
     /// Sends these bytes, reads one answer; an error when the server closes the connection instead.
@@ -107,20 +101,12 @@ impl Connection {
     /// Whether the server has closed the connection (waits up to `within` for that).
     pub fn is_closed(&mut self, within: Duration) -> bool {
         let stream = self.stream.get_mut();
-        stream
-            .set_read_timeout(Some(within))
-            .expect("a time-out above zero is valid");
+        stream.set_read_timeout(Some(within)).expect("a time-out above zero is valid");
         let closed = match self.stream.fill_buf() {
             Ok(bytes) => bytes.is_empty(),
-            Err(error) => !matches!(
-                error.kind(),
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-            ),
+            Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
         };
-        self.stream
-            .get_mut()
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a time-out above zero is valid");
+        self.stream.get_mut().set_read_timeout(Some(PATIENCE)).expect("a time-out above zero is valid");
         closed
     }
 
@@ -137,23 +123,15 @@ impl Connection {
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line
-                .split_once(':')
-                .ok_or_else(|| std::io::Error::other(format!("not a header: {line:?}")))?;
+            let (name, value) =
+                line.split_once(':').ok_or_else(|| std::io::Error::other(format!("not a header: {line:?}")))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut answer = Answer {
-            status,
-            headers,
-            body: Vec::new(),
-        };
+        let mut answer = Answer { status, headers, body: Vec::new() };
         if status < 200 || status == 204 || status == 304 {
             return Ok(answer);
         }
-        if answer
-            .header("transfer-encoding")
-            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
-        {
+        if answer.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
             answer.body = self.chunks()?;
         } else if let Some(length) = answer.header("content-length") {
             let length = length.parse().map_err(std::io::Error::other)?;
@@ -192,13 +170,7 @@ impl Connection {
 }
 
 /// One request on a connection of its own.
-pub fn request(
-    address: SocketAddr,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Answer {
+pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     try_request(address, method, target, headers, body)
         .unwrap_or_else(|error| panic!("{method} http://{address}{target}: {error}"))
 }

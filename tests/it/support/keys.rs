@@ -147,10 +147,7 @@ pub fn claims(tenant: &str) -> Value {
 
 /// The time now, as tokens tell it.
 pub fn unix_seconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("the clock is past 1970")
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs()
 }
 
 /// DER in the armour of RFC 7468.
@@ -159,15 +156,10 @@ fn pem(label: &str, der: &[u8]) -> String {
     let mut armoured = format!("-----BEGIN {label}-----\n");
     for line in der.chunks(48) {
         for group in line.chunks(3) {
-            let bits =
-                group.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+            let bits = group.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
             for index in 0..4 {
                 let sextet = (bits >> (18 - 6 * index) & 63) as usize;
-                armoured.push(if index > group.len() {
-                    '='
-                } else {
-                    char::from(ALPHABET[sextet])
-                });
+                armoured.push(if index > group.len() { '=' } else { char::from(ALPHABET[sextet]) });
             }
         }
         armoured.push('\n');

@@ -42,12 +42,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: cannot start sh: {error}"));
-        Self {
-            name,
-            child,
-            leash,
-            exited: None,
-        }
+        Self { name, child, leash, exited: None }
     }
 
     /// The process's number.
@@ -58,10 +53,7 @@ impl Process {
     /// How it ended, if it did.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         if self.exited.is_none() {
-            self.exited = self
-                .child
-                .try_wait()
-                .unwrap_or_else(|error| panic!("{}: {error}", self.name));
+            self.exited = self.child.try_wait().unwrap_or_else(|error| panic!("{}: {error}", self.name));
         }
         self.exited
     }
@@ -73,30 +65,16 @@ impl Process {
             if let Some(status) = self.exit_status() {
                 return status;
             }
-            assert!(
-                Instant::now() < deadline,
-                "{} still runs after {within:?}",
-                self.name
-            );
+            assert!(Instant::now() < deadline, "{} still runs after {within:?}", self.name);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
     /// Sends a signal by its name (`TERM`, `HUP`, `STOP`, …); fails the test if the process has ended.
     pub fn signal(&mut self, signal: &str) {
-        assert!(
-            self.exit_status().is_none(),
-            "{} has ended: no signal can reach it",
-            self.name
-        );
-        let sent = Command::new("sh")
-            .args(["-c", &format!("kill -{signal} {}", self.id())])
-            .status();
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "{}: kill -{signal} failed",
-            self.name
-        );
+        assert!(self.exit_status().is_none(), "{} has ended: no signal can reach it", self.name);
+        let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.id())]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{}: kill -{signal} failed", self.name);
     }
 }
 

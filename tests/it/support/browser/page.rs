@@ -47,11 +47,7 @@ impl Page {
                 std::thread::spawn(move || answer(stream, &html, &sender));
             }
         });
-        Self {
-            address,
-            results,
-            stopped,
-        }
+        Self { address, results, stopped }
     }
 
     /// Its origin, as the browser sends it: `http://127.0.0.1:PORT`.
@@ -68,9 +64,7 @@ impl Page {
     /// after `within`.
     pub async fn result(&self, within: Duration) -> Value {
         super::super::eventually(within, || async {
-            self.results
-                .try_recv()
-                .map_err(|_| format!("no result from the page at {}", self.url()))
+            self.results.try_recv().map_err(|_| format!("no result from the page at {}", self.url()))
         })
         .await
     }
@@ -113,16 +107,8 @@ fn answer(stream: TcpStream, html: &str, results: &SyncSender<Value>) -> Option<
     } else {
         ("404 Not Found", "")
     };
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n");
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n");
     let length = format!("Content-Length: {}\r\n\r\n", body.len());
-    let length = if status.starts_with("204") {
-        "\r\n"
-    } else {
-        &length
-    };
-    stream
-        .get_mut()
-        .write_all(format!("{head}{length}{body}").as_bytes())
-        .ok()
+    let length = if status.starts_with("204") { "\r\n" } else { &length };
+    stream.get_mut().write_all(format!("{head}{length}{body}").as_bytes()).ok()
 }

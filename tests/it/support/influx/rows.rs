@@ -20,8 +20,7 @@ impl Row {
     /// A column that must be there.
     #[track_caller]
     pub fn text(&self, column: &str) -> &str {
-        self.get(column)
-            .unwrap_or_else(|| panic!("no value in column {column}: {self:?}"))
+        self.get(column).unwrap_or_else(|| panic!("no value in column {column}: {self:?}"))
     }
 
     /// An integer column that must be there.
@@ -40,11 +39,8 @@ impl Row {
     #[track_caller]
     pub fn nanos(&self, column: &str) -> i64 {
         let text = self.text(column);
-        let time =
-            humantime::parse_rfc3339(text).unwrap_or_else(|error| panic!("{text} is no time: {error}"));
-        let since = time
-            .duration_since(UNIX_EPOCH)
-            .expect("the parser takes no time before 1970");
+        let time = humantime::parse_rfc3339(text).unwrap_or_else(|error| panic!("{text} is no time: {error}"));
+        let since = time.duration_since(UNIX_EPOCH).expect("the parser takes no time before 1970");
         i64::try_from(since.as_nanos()).expect("InfluxDB's times fit")
     }
 
@@ -56,17 +52,13 @@ impl Row {
     #[track_caller]
     fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, column: &str) -> T {
         let text = self.text(column);
-        text.parse()
-            .unwrap_or_else(|error| panic!("{text} in column {column}: {error}"))
+        text.parse().unwrap_or_else(|error| panic!("{text} in column {column}: {error}"))
     }
 }
 
 /// Reads annotated CSV; an error table in it (a query that failed midway) is an error.
 pub fn parse(body: &[u8]) -> Result<Vec<Row>, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(body);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(body);
     let (mut rows, mut columns, mut after_annotations) = (Vec::new(), Vec::new(), true);
     for record in reader.records() {
         let record = record.map_err(|error| format!("not CSV: {error}"))?;
@@ -78,18 +70,13 @@ pub fn parse(body: &[u8]) -> Result<Vec<Row>, String> {
             if columns.get(1).is_some_and(|column| column == "error") {
                 after_annotations = true;
             }
-        } else if columns.iter().any(|column| column == "error")
-            && !columns.iter().any(|column| column == "result")
-        {
+        } else if columns.iter().any(|column| column == "error") && !columns.iter().any(|column| column == "result") {
             return Err(format!("the query failed: {record:?}"));
         } else {
             let cells = columns.iter().zip(record.iter());
-            let cells = cells.filter(|(column, cell)| {
-                !matches!(column.as_str(), "" | "result" | "table") && !cell.is_empty()
-            });
-            rows.push(Row(cells
-                .map(|(column, cell)| (column.clone(), cell.replace("\r\n", "\n")))
-                .collect()));
+            let cells =
+                cells.filter(|(column, cell)| !matches!(column.as_str(), "" | "result" | "table") && !cell.is_empty());
+            rows.push(Row(cells.map(|(column, cell)| (column.clone(), cell.replace("\r\n", "\n"))).collect()));
         }
     }
     Ok(rows)

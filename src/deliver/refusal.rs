@@ -1,0 +1,91 @@
+//! What follows when a destination refuses data: division down to the bad lines, and dead letters.
+
+use std::sync::Arc;
+
+use super::answer;
+use super::batch::Batch;
+use super::dead_letters::{DeadLetters, Refusal};
+use super::sender::Sender;
+use crate::encode;
+use crate::outcome::{Loss, Outcome};
+
+impl Sender {
+    /// 400 or 422: by account first, then down to the bad lines.
+    pub(super) async fn refused(&self, batch: Batch, status: u16, message: String) -> Vec<Batch> {
+        if batch.accounts() > 1 {
+            return batch.by_account();
+        }
+        if let Some(record) = batch.records().first() {
+            self.suspect(record.account());
+        }
+        let named: Vec<Option<String>> = if status == 400 {
+            let lines: Vec<&[u8]> = batch.records().iter().flat_map(|record| encode::lines(record.lines())).collect();
+            answer::named(&message, lines.into_iter())
+        } else {
+            Vec::new()
+        };
+        let named_count = named.iter().flatten().count();
+        let wholly = match status {
+            400 => named_count > 0 && named_count == named.len(),
+            _ => answer::dropped(&message) == Some(batch.points()),
+        };
+        if wholly {
+            return self.bury(batch, status, &message, named).await;
+        }
+        if named_count > 0 {
+            // The bad ones are named: apart they are refused wholly, and the others pass.
+            let marks: Vec<bool> = named.iter().map(Option::is_some).collect();
+            let (bad, good) = batch.partition(&marks);
+            return [bad, good].into_iter().filter(|part| part.points() > 0).collect();
+        }
+        match batch.halves() {
+            Ok((left, right)) => vec![right, left],
+            Err(single) => self.bury(single, status, &message, named).await,
+        }
+    }
+
+    /// Dead letters: written and settled on a blocking thread, which no abort can stop between the two.
+    pub(super) async fn bury(&self, batch: Batch, status: u16, reason: &str, named: Vec<Option<String>>) -> Vec<Batch> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.shared.letter_writers).acquire_owned().await;
+        let (letters, bucket, reason) =
+            (Arc::clone(&self.shared.dead_letters), Arc::clone(&self.bucket), reason.to_owned());
+        let points = batch.points();
+        tracing::warn!(bucket = &*self.bucket, points, status, "lines were refused for good: dead letters");
+        let buried = tokio::task::spawn_blocking(move || {
+            bury(&letters, &bucket, batch, status, &reason, &named);
+            drop(permit);
+        });
+        if let Err(error) = buried.await {
+            tracing::error!("dead letters were not written: {error}");
+        }
+        Vec::new()
+    }
+}
+
+fn bury(letters: &DeadLetters, bucket: &str, batch: Batch, status: u16, reason: &str, named: &[Option<String>]) {
+    let mut at = 0;
+    for record in batch.into_records() {
+        let lines = record.lines().clone();
+        let refusals: Vec<Refusal<'_>> = encode::lines(&lines)
+            .map(|line| {
+                let reason = named.get(at).and_then(Option::as_deref).unwrap_or(reason);
+                at += 1;
+                Refusal { line, reason, brief: answer::brief(status, reason) }
+            })
+            .collect();
+        let tenant = record.account().name().to_owned();
+        match letters.write(&tenant, bucket, &refusals) {
+            Ok(()) => record.settle(Outcome::DeadLettered),
+            Err(error) => {
+                tracing::error!(
+                    tenant,
+                    bucket,
+                    points = record.points(),
+                    "dead letters could not be written, the points are lost: {error}"
+                );
+                record.settle(Outcome::Lost(Loss::DeadLetterUnwritten));
+            }
+        }
+    }
+}
