@@ -3,27 +3,21 @@
 //! Each figure is for one event of a request of 1 or of 100 events; the throughput column counts events. The parts (decode, enrich, encode) are
 //! measured apart, and `ingest` is all of them as a request runs them.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bumpalo::Bump;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
-use tagline::admit::Quota;
-use tagline::auth::{Authenticator, Directory, Presented, Profile as TenantProfile, Tenant};
-use tagline::config::{
-    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Limits, Log, LogFormat, Measurement, OriginRule,
-    Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId, TenantSettings, WriteKey,
-};
+use tagline::auth::{Authenticator, Directory, Presented, Tenant};
+use tagline::config::{self, Settings};
 use tagline::decode::{Decoded, decode};
 use tagline::encode::encode;
 use tagline::enrich::{Context, Enricher};
 use tagline::ingest::ingest;
-use tagline::outcome::Account;
+use tagline::outcome::Ledger;
 
 /// Counts allocations too: enriching and encoding show none.
 #[global_allocator]
@@ -124,18 +118,9 @@ struct Gateway {
 
 impl Gateway {
     fn new() -> Self {
-        let id = TenantId::parse("acme").expect("a tenant id");
         let key = "bench".repeat(8);
-        let settings = settings(&id, &key);
-        let tenant = settings.tenants[&id].clone();
-        let profile = TenantProfile {
-            destination: Arc::from("app_observability"),
-            quota: Quota::new(tenant.limits, 1, MAX_EVENTS, settings.server.max_body),
-            account: Account::detached("acme"),
-            settings: tenant,
-            id,
-        };
-        let directory = Arc::new(Directory::new([profile]));
+        let settings = settings(&key);
+        let directory = Arc::new(Directory::of(&settings, &Ledger::default()));
         let authenticator = Authenticator::new(&settings, directory).expect("sound settings");
         let presented = Presented { write_keys: vec![key], ..Presented::default() };
         let tenant = authenticator.verify(&presented, NOW).expect("a good key");
@@ -147,71 +132,17 @@ impl Gateway {
     }
 }
 
-fn settings(id: &TenantId, key: &str) -> Settings {
-    let limits = Limits {
-        points_per_second: 1_000_000,
-        burst: 1_000_000,
-        bytes_per_second: None,
-        in_flight: 1,
-        spool_share: 1.0,
-    };
-    let key = WriteKey {
-        key: Secret::from(key.to_owned()),
-        origins: vec![OriginRule::Any],
-        expires: None,
-        measurements: Vec::new(),
-    };
-    let tenant = TenantSettings {
-        bucket: None,
-        disabled: false,
-        require: Require::Any,
-        session: SessionMode::Tag,
-        keys: BTreeMap::from([("web".to_owned(), key)]),
-        limits,
-    };
-    let whole = FieldRule { kind: FieldType::Int, bounds: Some(Bounds { min: 0.0, max: 1e9 }) };
-    let measurement = Measurement {
-        needs: vec!["view_name".to_owned(), "action_name".to_owned()],
-        tags: ["browser", "device", "os", "path"].map(str::to_owned).to_vec(),
-        fields: BTreeMap::from([("duration_ms".to_owned(), whole), ("element_count".to_owned(), whole)]),
-        other_fields: true,
-    };
-    let measurements = BTreeMap::from([("frontend_performance".to_owned(), measurement)]);
-    Settings {
-        profile: Profile::Configured,
-        server: Server {
-            listen: ([127, 0, 0, 1], 0).into(),
-            admin_listen: ([127, 0, 0, 1], 0).into(),
-            workers: 1,
-            drain_delay: Duration::ZERO,
-            drain_timeout: Duration::ZERO,
-            replicas: 1,
-            max_body: 1 << 20,
-            max_inflated: 8 << 20,
-            max_events: MAX_EVENTS,
-            trusted_proxies: Vec::new(),
-            proxy_secret: None,
-        },
-        influxdb: None,
-        enrich: Enrich {
-            instance: "aks-weu-1".to_owned(),
-            replica: "tagline-0".to_owned(),
-            lane: 0,
-            static_tags: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
-            max_clock_skew: Duration::from_secs(60),
-            max_future: Duration::from_secs(60),
-            user_agent: true,
-            path_rules: Vec::new(),
-        },
-        spool: SpoolSettings {
-            dir: "data".into(),
-            durability: Durability::Memory,
-            max_memory: 1 << 20,
-            max_dead_letters: 1 << 20,
-        },
-        log: Log { format: LogFormat::Text, level: "info".to_owned() },
-        issuers: BTreeMap::new(),
-        tenants: BTreeMap::from([(id.clone(), tenant)]),
-        catalog: Arc::new(Catalog { measurements }),
-    }
+/// The built-in defaults, for one tenant with this key.
+fn settings(key: &str) -> Settings {
+    let variables = [
+        ("TAGLINE__TENANTS__ACME__KEYS__WEB__KEY", key),
+        ("TAGLINE__TENANTS__ACME__KEYS__WEB__ORIGINS", "*"),
+        ("TAGLINE__INFLUXDB__RETENTION", "0s"),
+        ("TAGLINE__ENRICH__INSTANCE", "aks-weu-1"),
+        ("INFLUXDB_URL", "http://127.0.0.1:8086"),
+        ("INFLUXDB_ORG", "bench"),
+        ("INFLUXDB_TOKEN", "unused"),
+    ];
+    let env = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    config::load(&config::Sources { file: None, env }).expect("sound settings")
 }

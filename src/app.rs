@@ -18,8 +18,7 @@ use std::sync::{Arc, Mutex};
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::admit::Quota;
-use crate::auth::{Authenticator, Directory, Profile};
+use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
 use crate::deliver::Delivery;
@@ -28,9 +27,6 @@ use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, Sta
 use crate::metrics::Metrics;
 use crate::outcome::{Account, Ledger};
 use crate::spool::Spool;
-
-/// The bucket's name where no InfluxDB is set up: the files are named after it.
-const DEFAULT_BUCKET: &str = "app_observability";
 
 /// Why a gateway does not start: what, where, and what to do.
 #[derive(Debug, Error)]
@@ -61,7 +57,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new().map_err(|e| StartError(format!("metrics: {e}")))?);
         let ledger = Arc::new(Ledger::default());
         let spool = Spool::in_memory(settings.spool.max_memory, clock.clone());
-        let directory = Arc::new(directory(&settings, &ledger));
+        let directory = Arc::new(Directory::of(&settings, &ledger));
         let generation = Generation {
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
             enricher: Enricher::new(&settings),
@@ -88,7 +84,7 @@ impl Gateway {
             ledger,
             spool,
             clock,
-            destination: destination(&settings),
+            destination: settings.default_bucket(),
             replica: settings.enrich.replica.clone(),
         });
         lifecycle.enter(Stage::Serving);
@@ -124,22 +120,6 @@ fn bind(address: SocketAddr, setting: &str) -> Result<(TcpListener, SocketAddr),
             "cannot listen on {address} ({setting}): {e}; stop what listens there, or choose another address with {variable}"
         ))
     })
-}
-
-fn destination(settings: &Settings) -> Arc<str> {
-    settings.influxdb.as_ref().map_or_else(|| DEFAULT_BUCKET.into(), |influx| Arc::clone(&influx.bucket))
-}
-
-fn directory(settings: &Settings, ledger: &Ledger) -> Directory {
-    let server = &settings.server;
-    let default = destination(settings);
-    Directory::new(settings.tenants.iter().map(|(id, tenant)| Profile {
-        id: id.clone(),
-        settings: tenant.clone(),
-        destination: tenant.bucket.clone().unwrap_or_else(|| Arc::clone(&default)),
-        quota: Quota::new(tenant.limits, server.replicas, server.max_events, server.max_body),
-        account: ledger.account(id),
-    }))
 }
 
 /// The demo tenant's write key, in the dev profile.

@@ -37,4 +37,6 @@ pub mod http;
 pub mod ingest;
 pub mod metrics;
 pub mod outcome;
+#[cfg(test)]
+mod property;
 pub mod spool;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::admit::Quota;
-use crate::config::{TenantId, TenantSettings};
-use crate::outcome::Account;
+use crate::config::{Settings, TenantId, TenantSettings};
+use crate::outcome::{Account, Ledger};
 
 /// Everything that belongs to one tenant, shared by its requests.
 #[derive(Debug)]
@@ -29,6 +29,19 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// The tenants of these settings, each with a fresh budget and its row of the ledger.
+    pub fn of(settings: &Settings, ledger: &Ledger) -> Self {
+        let server = &settings.server;
+        let default = settings.default_bucket();
+        Self::new(settings.tenants.iter().map(|(id, tenant)| Profile {
+            id: id.clone(),
+            settings: tenant.clone(),
+            destination: tenant.bucket.clone().unwrap_or_else(|| Arc::clone(&default)),
+            quota: Quota::new(tenant.limits, server.replicas, server.max_events, server.max_body),
+            account: ledger.account(id),
+        }))
+    }
+
     /// Collects the profiles.
     pub fn new(profiles: impl IntoIterator<Item = Profile>) -> Self {
         let profiles = profiles.into_iter().map(|p| (p.id.clone(), Arc::new(p))).collect();

@@ -46,6 +46,13 @@ pub struct Settings {
     pub catalog: Arc<Catalog>,
 }
 
+impl Settings {
+    /// The bucket of tenants that have none of their own. Without an InfluxDB the files are named after it.
+    pub fn default_bucket(&self) -> Arc<str> {
+        self.influxdb.as_ref().map_or_else(|| "app_observability".into(), |influx| Arc::clone(&influx.bucket))
+    }
+}
+
 /// `[server]`
 #[derive(Clone, Debug)]
 pub struct Server {

@@ -143,39 +143,44 @@ fn assert_same(point: &Point<'_>, parsed: &ParsedLine<'_>) {
     assert_eq!(parsed.timestamp, Some(point.time));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+/// Run longer by `make fuzz`.
+mod property {
+    use super::*;
 
-    #[test]
-    fn every_line_parses_back_to_the_same_point(
-        measurement in hostile(),
-        tags in proptest::collection::vec((hostile(), hostile()), 0..5),
-        fields in proptest::collection::vec((hostile(), value()), 1..5),
-        time in any::<i64>(),
-    ) {
-        let name = |name: &String| if name.is_empty() { "x".to_owned() } else { name.clone() };
-        let (measurement, tag_keys): (_, Vec<_>) = (name(&measurement), tags.iter().map(|(k, _)| name(k)).collect());
-        let field_keys: Vec<_> = fields.iter().map(|(k, _)| name(k)).collect();
-        let tags: Vec<_> = tag_keys.iter().zip(&tags).map(|(k, (_, v))| (k.as_str(), v.as_str())).collect();
-        let fields: Vec<_> = field_keys.iter().zip(&fields).map(|(k, (_, (int, float, text, which)))| {
-            let value = match which {
-                0 => FieldValue::Int(*int),
-                1 => FieldValue::Float(*float),
-                _ => FieldValue::Str(text),
-            };
-            (k.as_str(), value)
-        }).collect();
-        let point = Point { measurement: &measurement, tags: &tags, fields: &fields, time };
-        let mut body = Vec::new();
-        // Twice: a line must not reach into the next one either.
-        encode(&point, &mut body);
-        encode(&point, &mut body);
-        let text = std::str::from_utf8(&body).unwrap();
-        let parsed: Vec<_> = parse_lines(text).collect();
-        prop_assert_eq!(parsed.len(), 2, "{}", text);
-        prop_assert_eq!(lines(&body).count(), 2, "{}", text);
-        for parsed in parsed {
-            assert_same(&point, &parsed.unwrap_or_else(|error| panic!("{error}: {text}")));
+    proptest! {
+        #![proptest_config(crate::property::config(1000))]
+
+        #[test]
+        fn every_line_parses_back_to_the_same_point(
+            measurement in hostile(),
+            tags in proptest::collection::vec((hostile(), hostile()), 0..5),
+            fields in proptest::collection::vec((hostile(), value()), 1..5),
+            time in any::<i64>(),
+        ) {
+            let name = |name: &String| if name.is_empty() { "x".to_owned() } else { name.clone() };
+            let (measurement, tag_keys): (_, Vec<_>) = (name(&measurement), tags.iter().map(|(k, _)| name(k)).collect());
+            let field_keys: Vec<_> = fields.iter().map(|(k, _)| name(k)).collect();
+            let tags: Vec<_> = tag_keys.iter().zip(&tags).map(|(k, (_, v))| (k.as_str(), v.as_str())).collect();
+            let fields: Vec<_> = field_keys.iter().zip(&fields).map(|(k, (_, (int, float, text, which)))| {
+                let value = match which {
+                    0 => FieldValue::Int(*int),
+                    1 => FieldValue::Float(*float),
+                    _ => FieldValue::Str(text),
+                };
+                (k.as_str(), value)
+            }).collect();
+            let point = Point { measurement: &measurement, tags: &tags, fields: &fields, time };
+            let mut body = Vec::new();
+            // Twice: a line must not reach into the next one either.
+            encode(&point, &mut body);
+            encode(&point, &mut body);
+            let text = std::str::from_utf8(&body).unwrap();
+            let parsed: Vec<_> = parse_lines(text).collect();
+            prop_assert_eq!(parsed.len(), 2, "{}", text);
+            prop_assert_eq!(lines(&body).count(), 2, "{}", text);
+            for parsed in parsed {
+                assert_same(&point, &parsed.unwrap_or_else(|error| panic!("{error}: {text}")));
+            }
         }
     }
 }

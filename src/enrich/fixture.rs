@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::admit::Quota;
 use crate::auth::{self, Tenant};
 use crate::config::{
-    Bounds, Catalog, Durability, Enrich, FieldRule, FieldType, Influx, Limits, Log, LogFormat, Measurement, OriginRule,
-    Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantId, TenantSettings, WriteKey,
+    self, Bounds, Catalog, FieldRule, FieldType, Limits, Measurement, OriginRule, Require, Secret, SessionMode,
+    Settings, TenantId, TenantSettings, WriteKey,
 };
-use crate::outcome::Account;
+use crate::outcome::Ledger;
 
 use super::Context;
 
@@ -21,60 +19,24 @@ pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 
 /// Settings with two static tags, a window of 30 days, and a small catalog.
 pub(crate) fn settings() -> Settings {
-    Settings {
-        profile: Profile::Configured,
-        server: Server {
-            listen: ([127, 0, 0, 1], 0).into(),
-            admin_listen: ([127, 0, 0, 1], 0).into(),
-            workers: 1,
-            drain_delay: Duration::ZERO,
-            drain_timeout: Duration::ZERO,
-            replicas: 1,
-            max_body: 1 << 20,
-            max_inflated: 8 << 20,
-            max_events: 5_000,
-            trusted_proxies: Vec::new(),
-            proxy_secret: None,
-        },
-        influxdb: Some(influx()),
-        enrich: Enrich {
-            instance: "aks-weu-1".to_owned(),
-            replica: "tagline-0".to_owned(),
-            lane: 7,
-            static_tags: BTreeMap::from([
-                ("env".to_owned(), "prod".to_owned()),
-                ("region".to_owned(), "weu".to_owned()),
-            ]),
-            max_clock_skew: Duration::from_secs(60),
-            max_future: Duration::from_secs(60),
-            user_agent: true,
-            path_rules: Vec::new(),
-        },
-        spool: SpoolSettings {
-            dir: "data".into(),
-            durability: Durability::Memory,
-            max_memory: 1 << 20,
-            max_dead_letters: 1 << 20,
-        },
-        log: Log { format: LogFormat::Text, level: "info".to_owned() },
-        issuers: BTreeMap::new(),
-        tenants: BTreeMap::new(),
-        catalog: Arc::new(catalog()),
-    }
+    let variables = [
+        ("TAGLINE__TENANTS__ACME__KEYS__WEB__KEY", "a-key-of-the-tests-alone"),
+        ("TAGLINE__TENANTS__ACME__KEYS__WEB__ORIGINS", "*"),
+        ("TAGLINE__ENRICH__INSTANCE", "aks-weu-1"),
+        ("INFLUXDB_URL", "http://127.0.0.1:8086"),
+        ("INFLUXDB_ORG", "acme"),
+        ("INFLUXDB_TOKEN", "unused"),
+    ];
+    let env = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut settings = config::load(&config::Sources { file: None, env }).expect("sound settings");
+    settings.enrich.lane = 7;
+    settings.enrich.static_tags = BTreeMap::from([("env", "prod"), ("region", "weu")].map(owned));
+    settings.catalog = Arc::new(catalog());
+    settings
 }
 
-fn influx() -> Influx {
-    Influx {
-        url: "http://127.0.0.1:8086".to_owned(),
-        org: "acme".to_owned(),
-        bucket: Arc::from("app_observability"),
-        token: Secret::from(String::new()),
-        create_bucket: false,
-        gzip: true,
-        timeout: Duration::from_secs(10),
-        retention: Duration::from_secs(30 * 86_400),
-        in_flight: 2,
-    }
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }
 
 fn catalog() -> Catalog {
@@ -133,15 +95,8 @@ pub(crate) fn bound_to(settings: &mut Settings, id: &str, measurement: &str) -> 
         keys: BTreeMap::from([("web".to_owned(), key)]),
         limits,
     };
-    settings.tenants.insert(id.clone(), tenant.clone());
-    let profile = auth::Profile {
-        destination: Arc::from("app_observability"),
-        quota: Quota::new(limits, 1, settings.server.max_events, settings.server.max_body),
-        account: Account::detached(id.as_str()),
-        settings: tenant,
-        id,
-    };
-    let directory = Arc::new(auth::Directory::new([profile]));
+    settings.tenants.insert(id, tenant);
+    let directory = Arc::new(auth::Directory::of(settings, &Ledger::default()));
     let authenticator = auth::Authenticator::new(settings, directory).expect("sound settings");
     let presented = auth::Presented { write_keys: vec![secret], ..auth::Presented::default() };
     authenticator.verify(&presented, NOW).expect("a good key")

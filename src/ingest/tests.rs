@@ -225,25 +225,30 @@ fn the_generator_makes_bodies_that_become_lines() {
     assert!(made > 50, "{made} points of 500 bodies: the properties below would say little");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+/// Run longer by `make fuzz`.
+mod property {
+    use super::*;
 
-    #[test]
-    fn whatever_events_are_sent_every_line_is_one_point_of_the_tenant(body in body(), mode in proptest::sample::select(MODES.to_vec())) {
-        assert_sound(mode, body.to_string().as_bytes());
-    }
+    proptest! {
+        #![proptest_config(crate::property::config(600))]
 
-    #[test]
-    fn whatever_bytes_are_sent_nothing_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        assert_sound(SessionMode::Tag, &body);
-    }
+        #[test]
+        fn whatever_events_are_sent_every_line_is_one_point_of_the_tenant(body in body(), mode in proptest::sample::select(MODES.to_vec())) {
+            assert_sound(mode, body.to_string().as_bytes());
+        }
 
-    #[test]
-    fn a_body_that_is_cut_or_changed_somewhere_breaks_nothing(body in body(), at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
-        let mut bytes = body.to_string().into_bytes();
-        let at = at.index(bytes.len());
-        assert_sound(SessionMode::Tag, &bytes[..at]);
-        bytes[at] = byte;
-        assert_sound(SessionMode::Field, &bytes);
+        #[test]
+        fn whatever_bytes_are_sent_nothing_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            assert_sound(SessionMode::Tag, &body);
+        }
+
+        #[test]
+        fn a_body_that_is_cut_or_changed_somewhere_breaks_nothing(body in body(), at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = body.to_string().into_bytes();
+            let at = at.index(bytes.len());
+            assert_sound(SessionMode::Tag, &bytes[..at]);
+            bytes[at] = byte;
+            assert_sound(SessionMode::Field, &bytes);
+        }
     }
 }

@@ -33,6 +33,19 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(repository().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
+/// Where the image is built: in the cache that the servers are in too, so that a release build of every dependency is paid once a machine
+/// and not once a clone.
+fn build_folder() -> PathBuf {
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = from("TAGLINE_CACHE").or_else(|| {
+        let cache = from("XDG_CACHE_HOME").or_else(|| Some(from("HOME")?.join(".cache")))?;
+        Some(cache.join("tagline"))
+    });
+    let cache = cache.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")));
+    std::fs::create_dir_all(&cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
+    cache.join("image")
+}
+
 fn stages() -> (Stage, Stage) {
     let mut stages = dockerfile::parse(&read("Dockerfile"));
     let (last, first) = (stages.pop().expect("a final stage"), stages.pop().expect("a build stage"));
@@ -68,7 +81,10 @@ fn the_image_runs_without_root_and_without_a_shell() {
 #[tokio::test]
 async fn what_the_build_stage_makes_starts_in_an_empty_folder() {
     let (build, image) = stages();
-    let context = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("container");
+    let context = build_folder();
+    // One checkout builds at a time.
+    let lock = std::fs::File::create(context.with_extension("lock")).expect("a file in the cache");
+    lock.lock().expect("the cache can be locked");
     run_build_stage(&build, &context);
 
     let workdir = build.the("WORKDIR");

@@ -42,26 +42,33 @@ fn readers_read() {
     assert!(values::algorithm("RS265").unwrap_err().contains("did you mean \"RS256\""));
 }
 
-proptest! {
-    /// Whatever stands in a file or a variable: findings or settings, never a panic.
-    #[test]
-    fn no_text_makes_the_loader_panic(text in any::<String>(), key in "[A-Z_]{0,30}", value in any::<String>()) {
-        let case = Case::of(&text).env(&[(&format!("TAGLINE__{key}"), &value)]);
-        let _ = case.load();
-        let toml = toml_string(&text);
-        let lines = ["enrich.session", "enrich.path_rules", "influxdb.url", "server.listen", "tenants.a.keys.b.origins", "log.level", "tenants.a.keys.b.expires"];
-        let all: String = lines.iter().map(|key| format!("{key} = {toml}\n")).collect();
-        let _ = Case::of(&all).load();
-        let _ = (values::origin(&text), values::url(&text), values::path_rule(&text), values::instant(&text));
-        let _ = (values::size(&text), values::network(&text), values::tag_value(&text), values::duration(&text));
-    }
+/// Run longer by `make fuzz`.
+mod property {
+    use super::*;
 
-    /// Dates agree with another implementation.
-    #[test]
-    fn instants_agree_with_humantime(seconds in 0_u64..9_000_000_000) {
-        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        let nanos = values::instant(&humantime::format_rfc3339_seconds(time).to_string());
-        prop_assert_eq!(nanos, Ok(seconds as i64 * 1_000_000_000));
+    proptest! {
+        #![proptest_config(crate::property::config(256))]
+
+        /// Whatever stands in a file or a variable: findings or settings, never a panic.
+        #[test]
+        fn no_text_makes_the_loader_panic(text in any::<String>(), key in "[A-Z_]{0,30}", value in any::<String>()) {
+            let case = Case::of(&text).env(&[(&format!("TAGLINE__{key}"), &value)]);
+            let _ = case.load();
+            let toml = toml_string(&text);
+            let lines = ["enrich.session", "enrich.path_rules", "influxdb.url", "server.listen", "tenants.a.keys.b.origins", "log.level", "tenants.a.keys.b.expires"];
+            let all: String = lines.iter().map(|key| format!("{key} = {toml}\n")).collect();
+            let _ = Case::of(&all).load();
+            let _ = (values::origin(&text), values::url(&text), values::path_rule(&text), values::instant(&text));
+            let _ = (values::size(&text), values::network(&text), values::tag_value(&text), values::duration(&text));
+        }
+
+        /// Dates agree with another implementation.
+        #[test]
+        fn instants_agree_with_humantime(seconds in 0_u64..9_000_000_000) {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            let nanos = values::instant(&humantime::format_rfc3339_seconds(time).to_string());
+            prop_assert_eq!(nanos, Ok(seconds as i64 * 1_000_000_000));
+        }
     }
 }
 
