@@ -272,7 +272,7 @@ async fn a_tenant_header_is_believed_only_from_a_listed_address_with_the_secret(
         row("no tenant", "/v1/telemetry", &[("X-Tenant-ID", ""), right], 403, "tenant_header_malformed"),
         row("unknown tenant", "/v1/telemetry", &[("X-Tenant-ID", "umbrella"), right], 403, "tenant_unknown"),
         row("beside the same tenant's key", &keyed, &[acme, right], 202, ""),
-        row("beside another tenant's key", &keyed, &[("X-Tenant-ID", "globex"), right], 403, "credentials_conflict"),
+        row("beside another tenant's key", &keyed, &[("X-Tenant-ID", "globex"), right], 403, "tenant_mismatch"),
         row("a forged forwarding header", "/v1/telemetry", &[acme, wrong, ("X-Forwarded-For", "127.0.0.1")], 401, "proxy_secret"),
     ]);
     hold(&elsewhere, &[

@@ -59,8 +59,11 @@ async fn influxdb_is_away_for_twenty_seconds_and_nothing_is_lost() {
         // Whatever fails below must stop the load, or the scope would wait for it for ever.
         let _stop = StopLoad(&stop);
         thread::sleep(Duration::from_secs(2));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        thread::scope(|inner| inner.spawn(|| runtime.block_on(own.stop())).join().unwrap());
+        thread::scope(|inner| {
+            // A runtime of its own: this thread is inside of the test's.
+            let stop = || tokio::runtime::Runtime::new().unwrap().block_on(own.stop());
+            inner.spawn(stop).join().unwrap();
+        });
         let back = Instant::now() + AWAY;
         let mut samples = Vec::new();
         while Instant::now() < back {
