@@ -239,7 +239,8 @@ async fn setup_makes_a_fresh_influxdb_ready_twice_over_and_its_exports_work_as_p
     assert_eq!(without.code, Some(2), "{without:?}");
     assert!(without.stderr.contains("INFLUXDB_ADMIN_TOKEN"), "{without:?}");
     let authorization = format!("Token {operator}");
-    let known = http::request(fresh.address(), "GET", "/api/v2/authorizations", &[("Authorization", &authorization)], b"");
+    let known =
+        http::request(fresh.address(), "GET", "/api/v2/authorizations", &[("Authorization", &authorization)], b"");
     let known = known.json()["authorizations"].as_array().unwrap().clone();
     let tagline_s = known.iter().filter(|one| one["description"].as_str().is_some_and(|d| d.starts_with("tagline")));
     assert_eq!(tagline_s.count(), 2, "{known:?}");
@@ -284,10 +285,9 @@ async fn a_minted_token_is_accepted_by_the_running_gateway_under_its_tenant() {
     let bearer = format!("Bearer {token}");
     let answer = send(&gateway, "/v1/telemetry", &[("Authorization", &bearer)]);
     assert_eq!(answer.status, 202, "{}", answer.text());
-    let row = eventually(SOON, || async {
-        bucket.rows("frontend_performance").await.first().cloned().ok_or("no point yet")
-    })
-    .await;
+    let row =
+        eventually(SOON, || async { bucket.rows("frontend_performance").await.first().cloned().ok_or("no point yet") })
+            .await;
     assert_eq!(row.text("tenant_id"), "acme");
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME_KEY, Bucket, GLOBEX_KEY, Gateway, Influx, Link, Totals, config_for, event, events, eventually, http,
-    influx, now_ms, post, tagline,
+    ACME_KEY, Bucket, GLOBEX_KEY, Gateway, Influx, Link, Totals, config_for, event, events, eventually, http, influx,
+    now_ms, post, tagline,
 };
 
 const SOON: Duration = Duration::from_secs(15);
@@ -149,8 +149,7 @@ async fn a_missing_bucket_pauses_only_its_own_tenant_until_it_is_there() {
 #[tokio::test]
 async fn a_missing_bucket_is_created_with_its_retention_where_the_settings_say_so() {
     let missing = influx().absent_bucket("created");
-    let environment =
-        [("TAGLINE__INFLUXDB__CREATE_BUCKET", "true"), ("TAGLINE__INFLUXDB__RETENTION", "2h")];
+    let environment = [("TAGLINE__INFLUXDB__CREATE_BUCKET", "true"), ("TAGLINE__INFLUXDB__RETENTION", "2h")];
     let gateway = Gateway::start_with(&config_for(&missing), &environment).await;
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 5)).status, 202);
     assert_eq!(settled(&gateway, "acme", SOON).await.delivered, 5);
@@ -165,10 +164,8 @@ async fn with_a_wrong_token_nothing_is_lost_and_replay_delivers_it_with_the_righ
     let folder = tempfile::tempdir().unwrap();
     let wrong = folder.path().join("token");
     std::fs::write(&wrong, "not-the-token-0123456789").unwrap();
-    let environment = [
-        ("TAGLINE__INFLUXDB__TOKEN_FILE", wrong.to_str().unwrap()),
-        ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s"),
-    ];
+    let environment =
+        [("TAGLINE__INFLUXDB__TOKEN_FILE", wrong.to_str().unwrap()), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s")];
     let mut gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 30)).status, 202);
     let detail = eventually(SOON, || async {

@@ -50,7 +50,12 @@ fn prose(text: &str) -> String {
 
 /// The anchor that a heading gets.
 fn anchor(heading: &str) -> String {
-    let kept = heading.trim().to_lowercase().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).collect::<String>();
+    let kept = heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .collect::<String>();
     kept.replace(' ', "-")
 }
 
@@ -66,10 +71,13 @@ fn every_relative_link_leads_somewhere() {
             followed += 1;
             let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
-            let lands = target.exists() && (fragment.is_empty() || {
-                let text = std::fs::read_to_string(&target).unwrap_or_default();
-                prose(&text).lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches('#')) == fragment)
-            });
+            let lands = target.exists()
+                && (fragment.is_empty() || {
+                    let text = std::fs::read_to_string(&target).unwrap_or_default();
+                    prose(&text)
+                        .lines()
+                        .any(|line| line.starts_with('#') && anchor(line.trim_start_matches('#')) == fragment)
+                });
             if !lands {
                 broken.push(format!("{}: {link}", short(&page)));
             }
@@ -86,7 +94,10 @@ fn command_lines(text: &str) -> Vec<String> {
         // A line of its own, in a block.
         let bare = line.trim().trim_start_matches("$ ").trim_start_matches("eval \"$(");
         let bare = bare.split(['|', '#']).next().unwrap_or_default().trim_end().trim_end_matches(")\"");
-        let words: Vec<&str> = bare.split_whitespace().skip_while(|word| word.contains('=') && word.starts_with(char::is_uppercase)).collect();
+        let words: Vec<&str> = bare
+            .split_whitespace()
+            .skip_while(|word| word.contains('=') && word.starts_with(char::is_uppercase))
+            .collect();
         if words.first() == Some(&"tagline") && !line.contains('`') {
             found.push(words.join(" "));
         }
@@ -103,7 +114,8 @@ fn command_lines(text: &str) -> Vec<String> {
 #[test]
 fn every_command_line_in_the_documents_is_one_that_the_binary_takes() {
     let (mut wrong, mut seen) = (Vec::new(), BTreeSet::new());
-    let mut texts: Vec<(String, String)> = pages().iter().map(|page| (short(page), std::fs::read_to_string(page).unwrap())).collect();
+    let mut texts: Vec<(String, String)> =
+        pages().iter().map(|page| (short(page), std::fs::read_to_string(page).unwrap())).collect();
     for file in files(&root().join("config"), "toml") {
         // The examples stand in comments.
         let text = std::fs::read_to_string(&file).unwrap();
@@ -113,7 +125,8 @@ fn every_command_line_in_the_documents_is_one_that_the_binary_takes() {
     for (page, text) in texts {
         for line in command_lines(&text) {
             // In the documents' own words: FILE, PATH and … stand for anything.
-            let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "…").map(|word| word.trim_matches('"')).collect();
+            let words: Vec<&str> =
+                line.split_whitespace().filter(|word| *word != "…").map(|word| word.trim_matches('"')).collect();
             if let Err(error) = Arguments::try_parse_from(&words)
                 && error.exit_code() != 0
             {
@@ -132,7 +145,11 @@ fn every_command_line_in_the_documents_is_one_that_the_binary_takes() {
 fn first_column<'t>(text: &'t str, head: &str) -> Vec<&'t str> {
     let rows = text.lines().skip_while(|line| !line.starts_with(head)).skip(2).take_while(|line| line.starts_with('|'));
     let cells = rows.filter_map(|line| line.split('|').nth(1));
-    cells.flat_map(|cell| cell.split(['·', ','])).map(|cell| cell.trim().trim_matches('`')).filter(|cell| !cell.is_empty()).collect()
+    cells
+        .flat_map(|cell| cell.split(['·', ',']))
+        .map(|cell| cell.trim().trim_matches('`'))
+        .filter(|cell| !cell.is_empty())
+        .collect()
 }
 
 #[test]
@@ -164,7 +181,9 @@ fn every_code_and_reason_is_given_somewhere_in_the_code() {
     // What the closed lists name must be made by some line of the code, or the list is a wish.
     let sources: String = files(&root().join("src"), "rs")
         .iter()
-        .filter(|path| !path.ends_with("auth/code.rs") && !path.ends_with("outcome.rs") && !short(path).contains("tests"))
+        .filter(|path| {
+            !path.ends_with("auth/code.rs") && !path.ends_with("outcome.rs") && !short(path).contains("tests")
+        })
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect();
     for code in Code::ALL {
@@ -177,7 +196,8 @@ fn every_code_and_reason_is_given_somewhere_in_the_code() {
 
 #[test]
 fn the_status_table_of_the_readme_is_the_statuses_of_the_code() {
-    let told: BTreeSet<u16> = first_column(&read("README.md"), "| status | when |").iter().map(|cell| cell.parse().unwrap()).collect();
+    let told: BTreeSet<u16> =
+        first_column(&read("README.md"), "| status | when |").iter().map(|cell| cell.parse().unwrap()).collect();
     // What the metrics label by name are the statuses that the ingest routes answer; 200 is a preflight's.
     let metrics = read("src/metrics.rs");
     let labels = metrics.split("fn status_label").nth(1).unwrap().split("\n}").next().unwrap();
@@ -186,9 +206,17 @@ fn the_status_table_of_the_readme_is_the_statuses_of_the_code() {
     assert_eq!(told, ours);
     // And every status that the HTTP room names is in the table.
     let names = [
-        ("ACCEPTED", 202), ("BAD_REQUEST", 400), ("UNAUTHORIZED", 401), ("FORBIDDEN", 403), ("NOT_FOUND", 404),
-        ("METHOD_NOT_ALLOWED", 405), ("REQUEST_TIMEOUT", 408), ("PAYLOAD_TOO_LARGE", 413), ("UNSUPPORTED_MEDIA_TYPE", 415),
-        ("TOO_MANY_REQUESTS", 429), ("SERVICE_UNAVAILABLE", 503),
+        ("ACCEPTED", 202),
+        ("BAD_REQUEST", 400),
+        ("UNAUTHORIZED", 401),
+        ("FORBIDDEN", 403),
+        ("NOT_FOUND", 404),
+        ("METHOD_NOT_ALLOWED", 405),
+        ("REQUEST_TIMEOUT", 408),
+        ("PAYLOAD_TOO_LARGE", 413),
+        ("UNSUPPORTED_MEDIA_TYPE", 415),
+        ("TOO_MANY_REQUESTS", 429),
+        ("SERVICE_UNAVAILABLE", 503),
     ];
     for file in files(&root().join("src/http"), "rs") {
         let text = std::fs::read_to_string(&file).unwrap();
@@ -199,7 +227,8 @@ fn the_status_table_of_the_readme_is_the_statuses_of_the_code() {
                 continue;
             }
             let status = names.iter().find(|(known, _)| *known == name);
-            let (_, status) = status.unwrap_or_else(|| panic!("{}: StatusCode::{name} is not in the README's table", short(&file)));
+            let (_, status) =
+                status.unwrap_or_else(|| panic!("{}: StatusCode::{name} is not in the README's table", short(&file)));
             assert!(told.contains(status), "{}: {status} is not in the README's table", short(&file));
         }
     }
@@ -210,9 +239,12 @@ fn the_routes_of_the_readme_are_the_routes_of_the_code() {
     let readme = read("README.md");
     let ingest = read("src/http/ingest.rs");
     let list = ingest.split("for path in [").nth(1).unwrap().split(']').next().unwrap();
-    let ours: BTreeSet<String> = list.split('"').skip(1).step_by(2).map(|path| path.replace("{key}", "{write key}")).collect();
-    let told: BTreeSet<String> =
-        first_column(&readme, "| route | body |").iter().map(|cell| cell.trim_matches('`').trim_start_matches("POST ").to_owned()).collect();
+    let ours: BTreeSet<String> =
+        list.split('"').skip(1).step_by(2).map(|path| path.replace("{key}", "{write key}")).collect();
+    let told: BTreeSet<String> = first_column(&readme, "| route | body |")
+        .iter()
+        .map(|cell| cell.trim_matches('`').trim_start_matches("POST ").to_owned())
+        .collect();
     assert_eq!(told, ours);
     for route in ["/healthz", "/readyz", "/metrics", "/admin/ledger", "/admin/rejections"] {
         assert!(readme.contains(&format!("`{route}`")), "{route} is not in the README");
@@ -248,7 +280,9 @@ fn only_the_http_room_knows_actix() {
         let name = short(&path);
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let uses = code.filter(|line| line.contains("actix_web") || line.contains("actix_cors") || line.contains("actix_rt")).count();
+        let uses = code
+            .filter(|line| line.contains("actix_web") || line.contains("actix_cors") || line.contains("actix_rt"))
+            .count();
         if name == "src/http.rs" || name.starts_with("src/http/") {
             inside += uses;
         } else {

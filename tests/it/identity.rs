@@ -1,10 +1,11 @@
 //! Identity through the real door: every credential, everywhere that it can stand, and what is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jsonwebtoken::Header;
 use serde_json::{Value, json};
+use tagline::auth::Code;
 
 use crate::support::keys::{AUDIENCE, ISSUER, unix_seconds};
 use crate::support::{
@@ -132,7 +133,12 @@ async fn a_token_that_is_not_exactly_right_is_refused_with_its_own_code() {
     let mut deep = claims_of("nested", "acme");
     deep["org"] = json!({"tenants": ["globex"]});
     tokens.push(("a JSON pointer", rsa.sign(&deep), 202, ""));
-    tokens.push(("only the claim that is not asked for", rsa.sign(&claims_of("nested", "acme")), 403, "token_tenant_claim"));
+    tokens.push((
+        "only the claim that is not asked for",
+        rsa.sign(&claims_of("nested", "acme")),
+        403,
+        "token_tenant_claim",
+    ));
 
     // No signature, and the public key taken for a shared secret.
     let good = rsa.sign(&claims("acme"));
@@ -154,7 +160,13 @@ async fn a_token_that_is_not_exactly_right_is_refused_with_its_own_code() {
     let mut rows = Vec::new();
     for (what, token, status, code) in &tokens {
         rows.push(row(what, "/v1/telemetry", &[("Authorization", &format!("Bearer {token}"))], *status, code));
-        rows.push(row(&format!("{what}, in the query"), &format!("/v1/telemetry?access_token={token}"), &[], *status, code));
+        rows.push(row(
+            &format!("{what}, in the query"),
+            &format!("/v1/telemetry?access_token={token}"),
+            &[],
+            *status,
+            code,
+        ));
     }
     hold(&gateway, &rows);
     // Four are good, twice each; one of them is globex's.
@@ -223,7 +235,13 @@ measurements = [\"backend_api_latency\"]
         ("http://localhost:3001", 403),
     ] {
         let code = if status == 202 { "" } else { "origin_not_allowed" };
-        rows.push(row(&format!("wildcard: {origin}"), &format!("/ingest?k={web}"), &[("Origin", origin)], status, code));
+        rows.push(row(
+            &format!("wildcard: {origin}"),
+            &format!("/ingest?k={web}"),
+            &[("Origin", origin)],
+            status,
+            code,
+        ));
     }
     let two = [("Origin", globex), ("Origin", "https://evil.example")];
     rows.push(row("two origins", &format!("/ingest?k={GLOBEX_KEY}"), &two, 403, "header_duplicated"));
@@ -262,29 +280,56 @@ async fn a_tenant_header_is_believed_only_from_a_listed_address_with_the_secret(
     let (acme, right, wrong) = (("X-Tenant-ID", "acme"), ("X-Proxy-Secret", SECRET), ("X-Proxy-Secret", "guess"));
     let keyed = format!("/v1/telemetry/{ACME_KEY}");
 
-    hold(&listed, &[
-        row("address and secret", "/v1/telemetry", &[acme, right], 202, ""),
-        row("a wrong secret", "/v1/telemetry", &[acme, wrong], 401, "proxy_secret"),
-        row("no secret", "/v1/telemetry", &[acme], 401, "proxy_secret"),
-        row("two secrets", "/v1/telemetry", &[acme, right, wrong], 403, "header_duplicated"),
-        row("two tenants", "/v1/telemetry", &[acme, ("X-Tenant-ID", "globex"), right], 403, "header_duplicated"),
-        row("a placeholder", "/v1/telemetry", &[("X-Tenant-ID", "{http.auth.tenant}"), right], 403, "tenant_header_malformed"),
-        row("no tenant", "/v1/telemetry", &[("X-Tenant-ID", ""), right], 403, "tenant_header_malformed"),
-        row("unknown tenant", "/v1/telemetry", &[("X-Tenant-ID", "umbrella"), right], 403, "tenant_unknown"),
-        row("beside the same tenant's key", &keyed, &[acme, right], 202, ""),
-        row("beside another tenant's key", &keyed, &[("X-Tenant-ID", "globex"), right], 403, "tenant_mismatch"),
-        row("a forged forwarding header", "/v1/telemetry", &[acme, wrong, ("X-Forwarded-For", "127.0.0.1")], 401, "proxy_secret"),
-    ]);
-    hold(&elsewhere, &[
-        row("not listed, with the secret", "/v1/telemetry", &[acme, right], 401, "proxy_not_trusted"),
-        row("not listed, forwarded", "/v1/telemetry", &[acme, right, ("X-Forwarded-For", "10.1.0.1")], 401, "proxy_not_trusted"),
-        row("compared: the same", &keyed, &[acme], 202, ""),
-        row("compared: another", &keyed, &[("X-Tenant-ID", "globex")], 403, "tenant_mismatch"),
-    ]);
-    hold(&nobody, &[
-        row("nobody is trusted", "/v1/telemetry", &[acme, right], 401, "proxy_not_trusted"),
-        row("nobody is trusted, no secret", "/v1/telemetry", &[acme], 401, "credential_missing"),
-    ]);
+    hold(
+        &listed,
+        &[
+            row("address and secret", "/v1/telemetry", &[acme, right], 202, ""),
+            row("a wrong secret", "/v1/telemetry", &[acme, wrong], 401, "proxy_secret"),
+            row("no secret", "/v1/telemetry", &[acme], 401, "proxy_secret"),
+            row("two secrets", "/v1/telemetry", &[acme, right, wrong], 403, "header_duplicated"),
+            row("two tenants", "/v1/telemetry", &[acme, ("X-Tenant-ID", "globex"), right], 403, "header_duplicated"),
+            row(
+                "a placeholder",
+                "/v1/telemetry",
+                &[("X-Tenant-ID", "{http.auth.tenant}"), right],
+                403,
+                "tenant_header_malformed",
+            ),
+            row("no tenant", "/v1/telemetry", &[("X-Tenant-ID", ""), right], 403, "tenant_header_malformed"),
+            row("unknown tenant", "/v1/telemetry", &[("X-Tenant-ID", "umbrella"), right], 403, "tenant_unknown"),
+            row("beside the same tenant's key", &keyed, &[acme, right], 202, ""),
+            row("beside another tenant's key", &keyed, &[("X-Tenant-ID", "globex"), right], 403, "tenant_mismatch"),
+            row(
+                "a forged forwarding header",
+                "/v1/telemetry",
+                &[acme, wrong, ("X-Forwarded-For", "127.0.0.1")],
+                401,
+                "proxy_secret",
+            ),
+        ],
+    );
+    hold(
+        &elsewhere,
+        &[
+            row("not listed, with the secret", "/v1/telemetry", &[acme, right], 401, "proxy_not_trusted"),
+            row(
+                "not listed, forwarded",
+                "/v1/telemetry",
+                &[acme, right, ("X-Forwarded-For", "10.1.0.1")],
+                401,
+                "proxy_not_trusted",
+            ),
+            row("compared: the same", &keyed, &[acme], 202, ""),
+            row("compared: another", &keyed, &[("X-Tenant-ID", "globex")], 403, "tenant_mismatch"),
+        ],
+    );
+    hold(
+        &nobody,
+        &[
+            row("nobody is trusted", "/v1/telemetry", &[acme, right], 401, "proxy_not_trusted"),
+            row("nobody is trusted, no secret", "/v1/telemetry", &[acme], 401, "credential_missing"),
+        ],
+    );
 }
 
 #[tokio::test]
@@ -296,14 +341,104 @@ async fn a_tenant_that_requires_a_jwt_takes_no_write_key_and_a_disabled_one_take
     let bearer = |tenant| format!("Bearer {}", key.sign(&claims(tenant)));
     let (acme, globex) = (bearer("acme"), bearer("globex"));
     let origin = ("Origin", "https://globex.example");
-    hold(&gateway, &[
-        row("its key", &format!("/v1/telemetry/{ACME_KEY}"), &[], 403, "tenant_requires_jwt"),
-        row("its token", "/v1/telemetry", &[("Authorization", &acme)], 202, ""),
-        row("its token beside its key", &format!("/v1/telemetry/{ACME_KEY}"), &[("Authorization", &acme)], 202, ""),
-        row("disabled, by key", &format!("/v1/telemetry/{GLOBEX_KEY}"), &[origin], 403, "tenant_disabled"),
-        row("disabled, by token", "/v1/telemetry", &[("Authorization", &globex)], 403, "tenant_disabled"),
-    ]);
+    hold(
+        &gateway,
+        &[
+            row("its key", &format!("/v1/telemetry/{ACME_KEY}"), &[], 403, "tenant_requires_jwt"),
+            row("its token", "/v1/telemetry", &[("Authorization", &acme)], 202, ""),
+            row("its token beside its key", &format!("/v1/telemetry/{ACME_KEY}"), &[("Authorization", &acme)], 202, ""),
+            row("disabled, by key", &format!("/v1/telemetry/{GLOBEX_KEY}"), &[origin], 403, "tenant_disabled"),
+            row("disabled, by token", "/v1/telemetry", &[("Authorization", &globex)], 403, "tenant_disabled"),
+        ],
+    );
     assert_eq!(Totals::of(&gateway, "globex"), Totals::default());
+}
+
+#[tokio::test]
+async fn every_refusal_that_has_a_code_is_given_at_the_door() {
+    const SECRET: &str = "between-proxy-and-gateway-0123456789";
+    let bucket = influx().bucket("codes");
+    let key = SigningKey::es256();
+    let tenants = format!(
+        "
+[tenants.hooli]
+require = \"jwt\"
+keys.web = {{ key = \"hooli-key-0123456789\", origins = [\"*\"] }}
+
+[tenants.umbrella]
+disabled = true
+keys.web = {{ key = \"umbrella-key-0123456789\", origins = [\"*\"] }}
+
+[tenants.initech.keys.old]
+key = \"initech-old-0123456789\"
+origins = [\"*\"]
+expires = 2020-01-01
+{}",
+        key.issuer_toml("idp")
+    );
+    let environment = [("TAGLINE__SERVER__PROXY_SECRET", SECRET), ("TAGLINE__SERVER__TRUSTED_PROXIES", "127.0.0.1/32")];
+    let config = format!("{}\n{tenants}", config_for(&bucket));
+    let behind = Gateway::start_with(&config, &environment).await;
+    let direct = Gateway::start(&config).await;
+
+    let now = unix_seconds();
+    let signed = |name: &str, value: Value| {
+        let mut claims = claims("acme");
+        claims[name] = value;
+        format!("Bearer {}", key.sign(&claims))
+    };
+    let good = signed("sub", json!("user-2"));
+    let foreign = format!("Bearer {}", SigningKey::es256().sign(&claims("acme")));
+    let many = format!("/ingest?k={ACME_KEY}&k={ACME_KEY}&k={ACME_KEY}&k={ACME_KEY}&k={ACME_KEY}");
+    let bearer = |code, value: &str| row(code, "/ingest", &[("Authorization", value)], 401, code);
+    let mut forbidden = vec![
+        row("", "/ingest", &[("Authorization", &signed("tenant_id", json!(7)))], 403, "token_tenant_claim"),
+        row("", "/ingest", &[("Authorization", &signed("tenant_id", json!("nobody")))], 403, "tenant_unknown"),
+        row("", "/ingest?k=umbrella-key-0123456789", &[], 403, "tenant_disabled"),
+        row("", "/ingest?k=hooli-key-0123456789", &[], 403, "tenant_requires_jwt"),
+        row("", &format!("/ingest?k={ACME_KEY}"), &[("X-Tenant-ID", "globex")], 403, "tenant_mismatch"),
+        row(
+            "",
+            &format!("/ingest?k={GLOBEX_KEY}"),
+            &[("Authorization", &good), ("Origin", "https://globex.example")],
+            403,
+            "credentials_conflict",
+        ),
+        row("", &many, &[], 403, "credentials_too_many"),
+        row("", &format!("/ingest?k={GLOBEX_KEY}"), &[], 403, "origin_missing"),
+        row("", &format!("/ingest?k={GLOBEX_KEY}"), &[("Origin", "https://a.example")], 403, "origin_not_allowed"),
+        row("", &format!("/ingest?k={GLOBEX_KEY}"), &[("Origin", "globex.example")], 403, "origin_malformed"),
+        row(
+            "",
+            "/ingest",
+            &[("Origin", "https://a.example"), ("Origin", "https://b.example")],
+            403,
+            "header_duplicated",
+        ),
+    ];
+    let mut rows = vec![
+        row("", "/ingest", &[], 401, "credential_missing"),
+        bearer("token_malformed", "Bearer not.a.token"),
+        bearer("token_too_large", &format!("{good}{}", "A".repeat(9_000))),
+        bearer("token_signature", &foreign),
+        bearer("token_issuer_unknown", &signed("iss", json!("https://evil.example"))),
+        bearer("token_audience", &signed("aud", json!("billing"))),
+        bearer("token_expired", &signed("exp", json!(now - 600))),
+        bearer("token_not_yet_valid", &signed("nbf", json!(now + 600))),
+        row("", "/ingest?k=no-such-key-0123456789", &[], 401, "write_key_unknown"),
+        row("", "/ingest?k=initech-old-0123456789", &[], 401, "write_key_expired"),
+        row("", "/ingest", &[("X-Tenant-ID", "acme"), ("X-Proxy-Secret", SECRET)], 401, "proxy_not_trusted"),
+    ];
+    rows.append(&mut forbidden);
+    let proxied = [
+        row("", "/ingest", &[("X-Tenant-ID", "acme"), ("X-Proxy-Secret", "guess")], 401, "proxy_secret"),
+        row("", "/ingest", &[("X-Tenant-ID", "{a}"), ("X-Proxy-Secret", SECRET)], 403, "tenant_header_malformed"),
+    ];
+    hold(&direct, &rows);
+    hold(&behind, &proxied);
+    let given: BTreeSet<&str> = rows.iter().chain(&proxied).map(|row| row.code).collect();
+    let known: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    assert_eq!(given, known);
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{ACME_KEY, GLOBEX_KEY, Gateway, Influx, Totals, config_for, events, eventually, http, now_ms, post};
+use crate::support::{
+    ACME_KEY, GLOBEX_KEY, Gateway, Influx, Totals, config_for, events, eventually, http, now_ms, post,
+};
 
 /// How long InfluxDB is away.
 const AWAY: Duration = Duration::from_secs(20);

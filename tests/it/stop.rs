@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::{
-    ACME_KEY, Connection, GLOBEX_KEY, Gateway, Totals, config_for, event, events, eventually, influx, now_ms, post, tagline,
+    ACME_KEY, Connection, GLOBEX_KEY, Gateway, Link, Totals, config_for, event, events, eventually, influx, now_ms,
+    post, tagline,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -40,7 +41,8 @@ async fn while_draining_it_is_not_ready_still_accepts_and_delivers_everything_be
     let body = json!([event(at, 1_000)]).to_string();
     let (first, second) = body.split_at(body.len() / 2);
     let mut slow = Connection::open(gateway.address());
-    let head = format!("POST /v1/telemetry/{ACME_KEY} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("POST /v1/telemetry/{ACME_KEY} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\n\r\n", body.len());
     slow.send(format!("{head}{first}")).unwrap();
 
     gateway.sigterm();
@@ -97,7 +99,12 @@ async fn what_influxdb_does_not_take_at_the_end_is_spilled_and_replay_delivers_i
     assert_eq!((&acme["spilled"], &acme["pending"], &acme["balances"]), (&json!(737), &json!(0), &json!(true)));
     let files = spill_files(&gateway);
     let [file] = &files[..] else { panic!("{files:?}") };
-    assert!(gateway.log().contains(&format!("tagline replay {}", file.display())) || gateway.log().contains("tagline replay data/"), "{}", gateway.log());
+    assert!(
+        gateway.log().contains(&format!("tagline replay {}", file.display()))
+            || gateway.log().contains("tagline replay data/"),
+        "{}",
+        gateway.log()
+    );
 
     // The number stands in what a dry run says, which sends nothing. The gateway's own points lie there too.
     let config = gateway.config_file();
@@ -125,6 +132,31 @@ async fn what_influxdb_does_not_take_at_the_end_is_spilled_and_replay_delivers_i
     assert_eq!(bucket.count("frontend_performance", "element_count").await, 1_037);
 }
 
+#[tokio::test]
+async fn a_write_that_hangs_at_the_end_is_spilled_within_the_time_and_the_others_arrive() {
+    let bucket = influx().bucket("hangs");
+    let link = Link::to(influx().address(), "POST /api/v2/write");
+    let environment = [("INFLUXDB_URL", link.url()), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "3s".to_owned())];
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
+    let at = now_ms();
+    assert_eq!(post(&gateway, ACME_KEY, &events(at, 0, 20)).status, 202);
+    eventually(SOON, || async { if link.holds() { Ok(()) } else { Err("nothing was written yet") } }).await;
+    assert_eq!(post(&gateway, GLOBEX_KEY, &events(at, 0, 30)).status, 202);
+
+    gateway.sigterm();
+    assert_eq!(gateway.wait_exit(Duration::from_secs(8)).await.code(), Some(0));
+    let (acme, globex) = (last_ledger(&gateway, "acme"), last_ledger(&gateway, "globex"));
+    assert_eq!((&acme["spilled"], &acme["delivered"], &acme["lost"]), (&json!(20), &json!(0), &json!(0)), "{acme}");
+    assert_eq!((&globex["spilled"], &globex["delivered"]), (&json!(0), &json!(30)), "{globex}");
+    assert_eq!(bucket.count("frontend_performance", "element_count").await, 30);
+    assert_eq!(spill_files(&gateway).len(), 1);
+    // Without a path: whatever lies in spool.dir.
+    let sent = tagline(gateway.folder(), &["replay", "--config", &gateway.config_file()], &[]).await;
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    assert_eq!(bucket.count("frontend_performance", "element_count").await, 50);
+}
+
 /// How many of the gateway's own points its log says were spilled beside the tenants'.
 fn own_points(gateway: &Gateway) -> u64 {
     let lines = gateway.log_lines();
@@ -138,13 +170,15 @@ async fn a_replay_that_is_refused_fails_and_the_next_one_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let letters = folder.path().join("acme.jsonl");
     let line = format!("frontend_performance,tenant_id=acme element_count=1i {}000000", now_ms());
-    let letter = json!({"time": "2026-01-01T00:00:00Z", "tenant": "acme", "bucket": bucket.name(), "reason": "r", "line": line});
+    let letter =
+        json!({"time": "2026-01-01T00:00:00Z", "tenant": "acme", "bucket": bucket.name(), "reason": "r", "line": line});
     std::fs::write(&letters, format!("{letter}\n")).unwrap();
     std::fs::write(folder.path().join("tagline.toml"), config_for(&bucket)).unwrap();
     let arguments = ["replay", "--config", "tagline.toml", "acme.jsonl"];
     let wrong = folder.path().join("wrong");
     std::fs::write(&wrong, "not-the-token-0123456789").unwrap();
-    let refused = tagline(folder.path(), &arguments, &[("TAGLINE__INFLUXDB__TOKEN_FILE", wrong.to_str().unwrap())]).await;
+    let refused =
+        tagline(folder.path(), &arguments, &[("TAGLINE__INFLUXDB__TOKEN_FILE", wrong.to_str().unwrap())]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("401") && refused.stderr.contains("replay"), "{refused:?}");
     assert_eq!(bucket.count("frontend_performance", "element_count").await, 0);
