@@ -11,18 +11,23 @@ use crate::config::PathRule;
 /// A segment longer than this, in bytes, is no name that somebody gave: `:long`.
 const LONGEST_SEGMENT: usize = 64;
 
+/// Whether a name is a path, or a URL.
+pub(super) fn is_path(text: &str) -> bool {
+    text.starts_with('/') || after_scheme(text).is_some()
+}
+
 /// The path of a URL or path: no scheme, no host, no query, no fragment.
 pub(super) fn without_query(text: &str) -> &str {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let text = &text[..end];
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return text;
-    };
+    after_scheme(text).map_or(text, |rest| rest.find('/').map_or("/", |at| &rest[at..]))
+}
+
+/// What follows `scheme://`.
+fn after_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
     let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    if scheme.is_empty() || !scheme.bytes().all(letters) {
-        return text;
-    }
-    rest.find('/').map_or("/", |at| &rest[at..])
+    (!scheme.is_empty() && scheme.bytes().all(letters)).then_some(rest)
 }
 
 /// The template of a path: that of the first rule that fits, else each segment by what it looks like.

@@ -1,7 +1,7 @@
 //! How a session's id is stored, and what that means for a point's time.
 
 use bumpalo::Bump;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::SessionMode;
 use crate::outcome::Reason;
@@ -61,12 +61,20 @@ impl<'p> Session<'p> {
     }
 
     /// The six low digits of the time of the event with this `seq`. Where the session is a tag, a series belongs to one session, and `seq` counts
-    /// in it. Where it is not, many sessions that count from 0 share a series, and only a hash keeps them apart. Either way they are the
-    /// same for the same event on every replica.
+    /// in it. Where it is not, many sessions that count from 0 share a series, and only a hash keeps them apart: of the id and `seq` as one
+    /// text, since `seq` as the hash's seed meets the last bytes of a short id and makes the digits of `s-1`, 2 those of `s-2`, 1. Either way
+    /// they are the same for the same event on every replica.
     pub(super) fn low_digits(&self, seq: u64) -> i64 {
         let digits = match self {
             Self::Tag(_) => seq,
-            Self::None | Self::Field { .. } => xxh3_64_with_seed(self.id().unwrap_or_default().as_bytes(), seq),
+            Self::None | Self::Field { .. } => {
+                let id = self.id().unwrap_or_default().as_bytes();
+                let mut text = [0; MAX_SESSION + size_of::<u64>()];
+                let (head, tail) = text[..id.len() + size_of::<u64>()].split_at_mut(id.len());
+                head.copy_from_slice(id);
+                tail.copy_from_slice(&seq.to_le_bytes());
+                xxh3_64(&text[..id.len() + size_of::<u64>()])
+            }
         };
         (digits % 1_000_000) as i64
     }

@@ -22,7 +22,7 @@ pub(super) fn append<'p>(
 ) -> Result<u64, Rejected> {
     let view = event.view_name.as_deref().or(request.defaults.view_name.as_deref());
     if let Some(view) = view {
-        let view = if view.starts_with('/') {
+        let view = if path::is_path(view) {
             template(request, "viewName", view, arena)?
         } else {
             bounded("viewName", view, MAX_TAG_VALUE)?

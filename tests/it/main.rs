@@ -10,16 +10,21 @@
 mod support;
 
 mod answers;
+mod browser_clients;
 mod clients;
 mod commands;
 mod container;
 mod delivery;
 mod docs;
+mod enrichment;
 mod first_run;
+mod formats;
 mod identity;
+mod line_protocol;
 mod observability;
 mod outage;
 mod servers;
 mod spoofing;
 mod stop;
 mod tenants;
+mod volume;

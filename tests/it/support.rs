@@ -24,6 +24,7 @@ pub mod influx;
 pub mod keys;
 pub mod link;
 pub mod process;
+pub mod sending;
 
 pub use browser::{Page, Tab, browser};
 pub use command::{Ran, tagline};

@@ -31,6 +31,24 @@ fn an_event_with_time_and_seq_has_one_time_on_every_replica() {
 }
 
 #[test]
+fn sessions_that_count_from_0_stay_apart_however_their_ids_look() {
+    let settings = settings();
+    for prefix in ["", "s-", "session-", "a-longer-session-", "123e4567-e89b-12d3-a456-4266141740"] {
+        let bodies = (0..1_000).map(|n| {
+            format!(
+                r#"{{"measurement":"open","metrics":{{"x":1}},"sessionId":"{prefix}{:02}","timestamp":{NOW_MS},"seq":{}}}"#,
+                n % 40,
+                n / 40
+            )
+        });
+        let times: std::collections::BTreeSet<_> =
+            bodies.map(|body| time(&settings, SessionMode::Field, &body).unwrap()).collect();
+        // By chance alone, half a pair of a thousand meets among a million.
+        assert!(times.len() >= 996, "{prefix}: {} of 1,000", times.len());
+    }
+}
+
+#[test]
 fn without_seq_the_lane_and_a_counter_tell_events_apart() {
     let body = format!(r#"{{"measurement":"open","metrics":{{"x":1}},"sessionId":"s","timestamp":{NOW_MS}}}"#);
     assert_eq!(time(&settings(), SessionMode::Tag, &body), Ok(NOW_MS * 1_000_000 + 7_000));
