@@ -13,6 +13,10 @@ use crate::config::{Log, LogFormat, Profile, Settings};
 
 /// `serve` takes no arguments of its own: everything stands in the settings.
 #[derive(Args, Debug, Default)]
+#[command(after_help = "Examples:
+  tagline serve                                   try it: loopback, a demo tenant, files under ./data
+  tagline serve --config /etc/tagline.toml        serve by a configuration
+  TAGLINE__LOG__LEVEL=debug tagline serve --config tagline.toml")]
 pub struct ServeArgs {}
 
 /// Serves until it is stopped.

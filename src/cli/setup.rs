@@ -76,6 +76,7 @@ pub async fn run(args: SetupArgs) -> Result<(), Failure> {
     } else {
         println!("export INFLUXDB_URL={}", quoted(&args.url));
         println!("export INFLUXDB_ORG={}", quoted(&args.org));
+        println!("export INFLUXDB_BUCKET={}", quoted(&args.bucket));
         println!("export INFLUXDB_TOKEN={}", quoted(&made.write));
         println!("export INFLUXDB_READ_TOKEN={}", quoted(&made.read));
     }

@@ -2,6 +2,9 @@
 //!
 //! - [`influx()`]: one influxd for the whole run, a [`Bucket`] for each test, read back by Flux.
 //! - [`Gateway`]: the binary under test with a configuration of its own, on ports that the kernel picks.
+//! - [`tagline()`]: a command of the binary, run to its end.
+//! - [`events()`], [`post`] and [`Totals`]: events in bulk, and what the ledger says of them.
+//! - [`Link`]: a way to a server on which one request gets stuck.
 //! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
@@ -13,18 +16,24 @@
 #![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
 
 pub mod browser;
+pub mod command;
+pub mod events;
 pub mod gateway;
 pub mod http;
 pub mod influx;
 pub mod keys;
+pub mod link;
 pub mod process;
 pub mod sending;
 
 pub use browser::{Page, Tab, browser};
+pub use command::{Ran, tagline};
+pub use events::{Totals, event, events, now_ms, post};
 pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, config_for};
 pub use http::{Answer, Connection, client};
 pub use influx::{Bucket, Influx, Row, influx};
 pub use keys::{SigningKey, claims};
+pub use link::Link;
 
 use std::fmt::Display;
 use std::path::PathBuf;

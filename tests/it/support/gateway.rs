@@ -184,6 +184,22 @@ impl Gateway {
         self.folder.path()
     }
 
+    /// Its configuration file, of one that has one.
+    pub fn config_file(&self) -> String {
+        self.folder().join("tagline.toml").display().to_string()
+    }
+
+    /// Its `spool.dir`, of one that was configured by [`config_for`].
+    pub fn spool(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    /// `/readyz`: the status code, and the checks.
+    pub fn readiness(&self) -> (u16, Value) {
+        let answer = http::request(self.admin, "GET", "/readyz", &[], b"");
+        (answer.status, answer.json())
+    }
+
     /// The process's number.
     pub fn id(&self) -> u32 {
         self.process.id()

@@ -60,6 +60,12 @@ impl Influx {
         Self::launch(Metadata::OnDisk).unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// An influxd for one test alone that nobody has set up: no user, no organisation, no token.
+    pub fn fresh() -> Self {
+        let launched = Self::begin(Metadata::InMemory).and_then(|mut influx| influx.run().map(|()| influx));
+        launched.unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// `http://127.0.0.1:PORT`
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -122,12 +128,19 @@ impl Influx {
     }
 
     fn launch(metadata: Metadata) -> Result<Self, String> {
+        let mut influx = Self::begin(metadata)?;
+        influx.run()?;
+        influx.set_up()?;
+        Ok(influx)
+    }
+
+    fn begin(metadata: Metadata) -> Result<Self, String> {
         let binary = server_binary("influxd")?;
         let folder = tempfile::Builder::new()
             .prefix("tagline-influxd-")
             .tempdir()
             .map_err(|error| format!("influxd: no temporary folder: {error}"))?;
-        let mut influx = Self {
+        Ok(Self {
             process: None,
             folder,
             binary,
@@ -137,10 +150,7 @@ impl Influx {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             organization_id: String::new(),
             token: random_text(40),
-        };
-        influx.run()?;
-        influx.set_up()?;
-        Ok(influx)
+        })
     }
 
     fn run(&mut self) -> Result<(), String> {

@@ -24,18 +24,20 @@ pub struct SigningKey {
 }
 
 enum Verification {
-    Secret(String),
+    Secret { text: String, folder: TempDir },
     PublicKey { pem: String, folder: TempDir },
 }
 
 impl SigningKey {
     /// HS256 with a random secret.
     pub fn hs256() -> Self {
-        let secret = random_text(48);
+        let text = random_text(48);
+        let folder = TempDir::with_prefix("tagline-key-").expect("a temporary folder");
+        std::fs::write(folder.path().join("secret"), &text).expect("a file in a new folder");
         Self {
             algorithm: Algorithm::HS256,
-            encoding: EncodingKey::from_secret(secret.as_bytes()),
-            verification: Verification::Secret(secret),
+            encoding: EncodingKey::from_secret(text.as_bytes()),
+            verification: Verification::Secret { text, folder },
         }
     }
 
@@ -88,7 +90,7 @@ impl SigningKey {
     /// The shared secret; only of HS256.
     pub fn secret(&self) -> &str {
         match &self.verification {
-            Verification::Secret(secret) => secret,
+            Verification::Secret { text, .. } => text,
             Verification::PublicKey { .. } => panic!("{} has no shared secret", self.algorithm()),
         }
     }
@@ -97,7 +99,7 @@ impl SigningKey {
     pub fn public_pem(&self) -> &str {
         match &self.verification {
             Verification::PublicKey { pem, .. } => pem,
-            Verification::Secret(_) => panic!("{} has no public key", self.algorithm()),
+            Verification::Secret { .. } => panic!("{} has no public key", self.algorithm()),
         }
     }
 
@@ -105,7 +107,7 @@ impl SigningKey {
     pub fn public_key_file(&self) -> PathBuf {
         match &self.verification {
             Verification::PublicKey { folder, .. } => folder.path().join("public.pem"),
-            Verification::Secret(_) => panic!("{} has no public key", self.algorithm()),
+            Verification::Secret { .. } => panic!("{} has no public key", self.algorithm()),
         }
     }
 
@@ -113,7 +115,9 @@ impl SigningKey {
     /// appended.
     pub fn issuer_toml(&self, name: &str) -> String {
         let key = match &self.verification {
-            Verification::Secret(secret) => format!("hmac_secret = \"{secret}\""),
+            Verification::Secret { folder, .. } => {
+                format!("hmac_secret_file = \"{}\"", folder.path().join("secret").display())
+            }
             Verification::PublicKey { .. } => {
                 format!("public_key_file = \"{}\"", self.public_key_file().display())
             }
