@@ -48,7 +48,9 @@ struct Accepted<'a> {
     server_time: i64,
 }
 
-/// Cheap before dear: budget, then bytes, then inflating, then parsing; the spool last, in one hand-over.
+/// Cheap before dear: debt, then bytes, then inflating, then parsing, then the charge; the spool last, in one hand-over.
+///
+/// What is refused before parsing is counted as a request only (nobody knows how many items it held); after it, item by item.
 async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let Proven { tenant, generation, state, received } = &proven;
     let profile = tenant.profile();
