@@ -165,16 +165,17 @@ async fn a_page_can_read_what_went_wrong() {
     let page = page(
         "const json = {headers: {'Content-Type': 'application/json'}};
          const event = JSON.parse(body('a'));
-         const ten = JSON.stringify(Array(10).fill(event));
+         const many = count => JSON.stringify(Array(count).fill(event));
          const unspent = gateway + '/v1/telemetry?access_token=' + token;
          report({
-            taken: await ask(url, {body: ten}),
-            budget: await ask(url, {body: ten}),
-            budgetPreflighted: await ask(url, {...json, body: ten}),
+            taken: await ask(url, {body: many(99)}),
+            overdrawn: await ask(url, {body: many(100)}),
+            budget: await ask(url, {body: many(1)}),
+            budgetPreflighted: await ask(url, {...json, body: many(1)}),
             partly: await ask(unspent, {body: JSON.stringify([event, {...event, viewName: 5}])}),
             notJson: await ask(unspent, {body: '{'}),
             noValidEvent: await ask(unspent, {...json, body: JSON.stringify([{...event, metrics: {duration_ms: -1}}])}),
-            tooMany: await ask(unspent, {body: JSON.stringify(Array(11).fill(event))}),
+            tooMany: await ask(unspent, {body: many(101)}),
             tooLarge: await ask(unspent, {body: ' '.repeat(70000) + body('a')}),
             noCredential: await ask(gateway + '/v1/telemetry', {...json, body: body('a')}),
             unknownKey: await ask(gateway + '/v1/telemetry/no-such-key-0123456789', {body: body('a')}),
@@ -183,14 +184,17 @@ async fn a_page_can_read_what_went_wrong() {
          });",
     );
     let bucket = influx().bucket("readable");
-    let limits = "[tenants.initech.limits]\npoints_per_second = 1\nburst = 10\n";
+    let limits = "[tenants.initech.limits]\npoints_per_second = 1\nburst = 100\n";
     let idp = SigningKey::es256();
-    let environment = [("TAGLINE__SERVER__MAX_EVENTS", "10"), ("TAGLINE__SERVER__MAX_BODY", "64KiB")];
+    let environment = [("TAGLINE__SERVER__MAX_EVENTS", "100"), ("TAGLINE__SERVER__MAX_BODY", "64KiB")];
     let gateway = gateway_for(&page, &bucket, &format!("{limits}{}", idp.issuer_toml("idp")), &environment).await;
-    // The token is acme's, whose budget is not used up.
+    // The last batch that the budget lets in leaves a debt of 99 points, at one a second: however slow the machine is, what follows
+    // meets it. The token is acme's, whose budget is not used up.
     let tab = browser().open(&address(&page, &gateway, KEY, &idp.sign(&claims("acme"))));
     let seen = page.result(SOON).await;
-    assert_eq!((&seen["taken"]["status"], &seen["partly"]["status"]), (&json!(202), &json!(202)), "{seen}");
+    for what in ["taken", "overdrawn", "partly"] {
+        assert_eq!(seen[what]["status"], 202, "{what}: {seen}");
+    }
     assert_eq!(seen["partly"]["body"]["rejected"][0]["index"], 1, "{seen}");
     assert_eq!(seen["partly"]["body"]["rejected"][0]["reason"], "malformed", "{seen}");
     for (what, status, code) in [
@@ -213,7 +217,7 @@ async fn a_page_can_read_what_went_wrong() {
     assert_eq!(seen["noValidEvent"]["body"]["rejected"][0]["reason"], "out_of_range", "{seen}");
     for what in ["budget", "budgetPreflighted"] {
         let wait: Option<u64> = seen[what]["retryAfter"].as_str().and_then(|seconds| seconds.parse().ok());
-        assert!(wait.is_some_and(|seconds| (1..=11).contains(&seconds)), "{what}: {seen}");
+        assert!(wait.is_some_and(|seconds| (1..=100).contains(&seconds)), "{what}: {seen}");
     }
     // PUT is not offered to pages: the browser itself says no.
     assert!(seen["put"]["error"].is_string(), "{seen}");
