@@ -65,13 +65,15 @@ fn retention(text: &str) -> Result<Duration, String> {
 struct Made {
     write: String,
     read: String,
+    /// What the bucket keeps: the gateway rejects older points, with a reason, before InfluxDB would.
+    retention: Duration,
 }
 
 /// Runs the command.
 pub async fn run(args: SetupArgs) -> Result<(), Failure> {
     let made = set_up(&args).await?;
     if args.json {
-        let out = json!({ "url": args.url, "org": args.org, "bucket": args.bucket, "write_token": made.write, "read_token": made.read });
+        let out = json!({ "url": args.url, "org": args.org, "bucket": args.bucket, "write_token": made.write, "read_token": made.read, "retention": setting(made.retention) });
         println!("{out}");
     } else {
         println!("export INFLUXDB_URL={}", quoted(&args.url));
@@ -79,6 +81,7 @@ pub async fn run(args: SetupArgs) -> Result<(), Failure> {
         println!("export INFLUXDB_BUCKET={}", quoted(&args.bucket));
         println!("export INFLUXDB_TOKEN={}", quoted(&made.write));
         println!("export INFLUXDB_READ_TOKEN={}", quoted(&made.read));
+        println!("export TAGLINE__INFLUXDB__RETENTION={}", quoted(&setting(made.retention)));
     }
     eprintln!("Ready: INFLUXDB_TOKEN may only write to {:?}, INFLUXDB_READ_TOKEN may only read from it.", args.bucket);
     Ok(())
@@ -101,7 +104,7 @@ async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
         ));
     };
     let found = bucket(&api, &org, &args.bucket).await.map_err(|e| at("looking for the bucket", brief(e)))?;
-    let bucket_id = match found {
+    let (bucket_id, retention) = match found {
         Some((id, kept)) => {
             if kept != args.retention {
                 eprintln!(
@@ -111,7 +114,7 @@ async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
                     period(args.retention)
                 );
             }
-            id
+            (id, kept)
         }
         None => {
             create_bucket(&api, org.clone(), &args.bucket, args.retention)
@@ -121,12 +124,12 @@ async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
             let (id, _) =
                 made.ok_or_else(|| at("creating the bucket", "it cannot be seen with this token".to_owned()))?;
             eprintln!("Created the bucket {:?}, which keeps points for {}.", args.bucket, period(args.retention));
-            id
+            (id, args.retention)
         }
     };
     let write = token_for(&api, &org, &bucket_id, args, Action::Write).await?;
     let read = token_for(&api, &org, &bucket_id, args, Action::Read).await?;
-    Ok(Made { write, read })
+    Ok(Made { write, read, retention })
 }
 
 fn connect(args: &SetupArgs, token: &str) -> Result<Client, Failure> {
@@ -208,6 +211,11 @@ async fn token_for(
     let made = api.create_authorization(request).await.map_err(|e| at(brief(e)))?;
     eprintln!("Made the token {description:?}.");
     made.token.ok_or_else(|| at("the answer held no token".to_owned()))
+}
+
+/// As `influxdb.retention` takes it; zero is for ever.
+fn setting(retention: Duration) -> String {
+    humantime::format_duration(retention).to_string()
 }
 
 fn period(retention: Duration) -> String {

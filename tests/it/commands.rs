@@ -259,6 +259,11 @@ async fn setup_makes_a_fresh_influxdb_ready_twice_over_and_its_exports_work_as_p
         if seen.contains(",3\r\n") { Ok(()) } else { Err(format!("{seen}\n{}", gateway.log())) }
     })
     .await;
+    // The gateway knows the bucket's retention: an event of eight days ago is refused with a reason, and is no dead letter.
+    let old = event(now_ms() - 8 * 86_400_000, 4).to_string();
+    let answer = http::request(gateway.address(), "POST", &format!("/v1/telemetry/{key}"), &[], old.as_bytes());
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert_eq!(answer.json()["rejected"][0]["reason"], "too_old");
 }
 
 /// Sends one event with these headers.
