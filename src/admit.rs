@@ -2,7 +2,7 @@
 //!
 //! *Comes in*: "a request", later "its body has so many bytes" and "it holds so many points". *Goes out*: a [`Permit`], or
 //! [`Exceeded`] with the wait after which, if that tenant sends nothing else meanwhile, the same request passes. *Never*: one
-//! tenant's budget charged for another's request; a batch admitted in part; a cost for what was refused.
+//! tenant's budget charged for another's request; a batch admitted in part; a cost for what it refused itself.
 //!
 //! How much a request holds is known only after it was parsed, but whether it may come in is asked before its body is read. So a
 //! tenant of which anything is left comes in, its batch is charged whole, and what the budget did not hold is debt:

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{self, Settings, Sources};
+use crate::config::{self, Findings, Settings, Sources};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,7 +100,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Check(_) => check::run(&sources, &mut io::stdout()),
         Command::Setup(args) => setup::run(args).await,
         Command::Token(args) => {
-            let settings = if args.write_key { None } else { Some(settings(&sources)?) };
+            let settings = if args.write_key { None } else { Some(good(config::load_without_destination(&sources))?) };
             token::run(&args, settings.as_ref(), &clock, &mut io::stdout())
         }
         Command::Replay(args) => replay::run(args, &settings(&sources)?, clock).await,
@@ -108,7 +108,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn settings(sources: &Sources) -> Result<Settings, Failure> {
-    config::load(sources).map_err(|findings| {
+    good(config::load(sources))
+}
+
+fn good(loaded: Result<Settings, Findings>) -> Result<Settings, Failure> {
+    loaded.map_err(|findings| {
         Failure::Misuse(format!(
             "{findings}\n\nThe settings have mistakes; nothing was started. `tagline check` says them too."
         ))

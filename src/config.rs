@@ -27,5 +27,5 @@ pub use settings::{
     Algorithm, Durability, Enrich, Influx, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, PathRule, Profile,
     Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantSettings, WriteKey,
 };
-pub use sources::{Sources, load};
+pub use sources::{Sources, load, load_without_destination};
 pub use tenant_id::TenantId;

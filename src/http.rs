@@ -1,7 +1,7 @@
 //! The border to HTTP: the only room that knows actix.
 //!
-//! *Comes in*: requests on two listeners, public and admin. *Goes out*: an answer from the status table, with CORS, for every request;
-//! one hand-over to the spool for every accepted body. *Never*: a handler that runs without a proven [`Tenant`](crate::auth::Tenant); a
+//! *Comes in*: requests on two listeners, public and admin. *Goes out*: an answer from the status table for every request, on the
+//! public listener with CORS; one hand-over to the spool for every accepted body. *Never*: a handler that runs without a proven [`Tenant`](crate::auth::Tenant); a
 //! body read without a bound; a credential, a query string or a body in a log or an answer.
 
 mod admin;

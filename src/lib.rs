@@ -3,12 +3,13 @@
 //! Tagline takes telemetry from the frontends and backends of a multi-tenant product, **proves** which tenant each event
 //! belongs to, adds the tenant's tags on the server, and writes batched line protocol to InfluxDB v2.
 //!
-//! An event passes through these rooms, in this order; the folders of `src/` stand in the same order:
+//! An event passes through these rooms, in this order; each is a door, `src/NAME.rs`, and a folder beside it:
 //!
 //! 1. [`http`] takes the request: routes, the capped body, CORS, `problem+json`. The only room that knows actix.
 //! 2. [`auth`] turns what the request presents (JWT, write key, a trusted proxy's header) into a [`auth::Tenant`]. A `Tenant`
 //!    cannot be made anywhere else, and no handler runs without one.
-//! 3. [`admit`] asks whether the tenant may send now: rate, bytes, requests in flight. Before the body is inflated.
+//! 3. [`admit`] asks whether the tenant may send now: rate, bytes, requests in flight. It asks before the body is read, and
+//!    again before it is inflated; once the events are counted, it charges the whole batch.
 //! 4. [`decode`] reads the bytes as one of the known formats: [`decode::Event`]s, or a reason for each that is none.
 //! 5. [`enrich`] makes a [`enrich::Point`] of an event: tags, session, path template, clock, catalog. The tenant's id enters
 //!    here, and from the `Tenant` alone.
@@ -17,8 +18,8 @@
 //! 8. [`deliver`] cuts batches, writes them, retries, bisects what the server refuses, and tells the spool what became of each.
 //!
 //! At every step an item can end; [`outcome`] is the closed list of the ends, counted per tenant, and the ledger's equation
-//! (accepted = delivered + pending + dead-lettered + lost) holds at every moment. Steps 4 to 6 are plain functions over typed
-//! values, strung together in [`ingest`]; only `spool` and `deliver` own tasks.
+//! (accepted = delivered + pending + dead-lettered + spilled + lost) holds at every moment. Steps 4 to 6 are plain functions over
+//! typed values, strung together in [`ingest`]; only `spool` and `deliver` own tasks.
 //!
 //! Around that way stand [`config`] (typed settings, every mistake at once), [`app`] (build, run, drain in order),
 //! [`cli`] (the commands), [`metrics`] (our own telemetry) and [`clock`] (the one source of time).

@@ -3,7 +3,7 @@
 //! *Comes in*: "n points of this account were accepted", "n points ended so". *Goes out*: exact totals per tenant, and the last
 //! rejections with their reasons. *Never*: a point that is counted twice, or that ends without being counted: every
 //! change of an account is one step under one lock, so that each snapshot satisfies
-//! `accepted = delivered + pending + dead_lettered + lost`.
+//! `accepted = delivered + pending + dead_lettered + spilled + lost`.
 
 mod ledger;
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
     })?;
     let path = dir.join(FILE);
     let mut held = read(&path)?;
-    let mut changed = Vec::new();
+    let mut changed = no_longer_int(&held, catalog);
     for (measurement, rules) in &catalog.measurements {
         for (field, rule) in &rules.fields {
             let kind = name(rule.kind).to_owned();
@@ -42,6 +42,18 @@ pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
         ));
     }
     write(dir, &path, &held)
+}
+
+/// Fields that were `int` by the catalog, and would be taken as one of the other fields, which are floats.
+fn no_longer_int(held: &BTreeMap<String, String>, catalog: &Catalog) -> Vec<String> {
+    let int = name(FieldType::Int);
+    let becomes_float = |key: &str| {
+        let rules = key.split_once('.').and_then(|(measurement, field)| Some((catalog.get(measurement)?, field)));
+        rules.is_some_and(|(rules, field)| rules.other_fields && !rules.fields.contains_key(field))
+    };
+    let gone = held.iter().filter(|(key, kind)| *kind == int && becomes_float(key));
+    gone.map(|(key, _)| format!("{key} was int and would be float, as every field that the catalog does not list"))
+        .collect()
 }
 
 fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {

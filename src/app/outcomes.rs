@@ -1,4 +1,4 @@
-//! `gateway_outcomes`: a delta a minute of every tenant's outcomes, written beside the tenants' own points.
+//! `gateway_outcomes`: a delta a minute of every tenant's outcomes, written to the default bucket (also those of tenants that have one of their own).
 //!
 //! So that "does anything of mine get refused?" can be asked in Flux, where the other answers are.
 

@@ -30,12 +30,17 @@ impl Gateway {
         let failed = |e: std::io::Error| StartError(format!("signals cannot be listened for: {e}"));
         let mut term = signal(SignalKind::terminate()).map_err(failed)?;
         let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-            ended = self.listeners.ended() => {
-                let why = ended.err().map_or_else(|| "without an error".to_owned(), |e| e.to_string());
-                return Err(StartError(format!("a listener ended by itself: {why}")));
+        // Left alone, SIGHUP would end the process without a drain; many send it to mean "read your settings again".
+        let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+                _ = hup.recv() => tracing::warn!("SIGHUP: the settings are read at start only; restart to change them"),
+                ended = self.listeners.ended() => {
+                    let why = ended.err().map_or_else(|| "without an error".to_owned(), |e| e.to_string());
+                    return Err(StartError(format!("a listener ended by itself: {why}")));
+                }
             }
         }
         let second = tokio::spawn(async move {

@@ -16,6 +16,11 @@ fn a_field_type_that_was_in_force_cannot_change() {
     hold(dir.path(), &catalog(FieldType::Int)).unwrap();
     let refused = hold(dir.path(), &catalog(FieldType::Float)).unwrap_err();
     assert!(refused.contains("frontend_performance.duration_ms was int and would be float"), "{refused}");
+    // Not listed any more, it would be written as a float.
+    let mut open = catalog(FieldType::Int);
+    let rules = open.measurements.get_mut("frontend_performance").unwrap();
+    (rules.fields, rules.other_fields) = (BTreeMap::new(), true);
+    assert!(hold(dir.path(), &open).unwrap_err().contains("duration_ms was int and would be float"));
     // A field that left the catalog keeps its type for when it comes back.
     hold(dir.path(), &Catalog::default()).unwrap();
     assert!(hold(dir.path(), &catalog(FieldType::Float)).is_err());

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::Failure;
-use crate::config::{Profile, Settings, Sources, load};
+use crate::config::{Durability, Profile, Settings, Sources, load};
 
 /// Tells every mistake of the settings at once, each with its file and line; starts nothing.
 #[derive(clap::Args, Clone, Debug)]
@@ -45,7 +45,7 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
     ];
     writeln!(out, "ok: {}", counts.join(", "))?;
     if settings.profile == Profile::Dev {
-        writeln!(out, "  profile    dev: nothing is configured, so a demo tenant on loopback")?;
+        writeln!(out, "  profile    dev: no tenant and no issuer is configured, so a demo tenant on loopback")?;
     }
     let server = &settings.server;
     writeln!(out, "  listeners  {} public, {} admin", server.listen, server.admin_listen)?;
@@ -56,7 +56,8 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
         None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
     }
     writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;
-    writeln!(out, "  spool      {:?} in {}", settings.spool.durability, settings.spool.dir.display())
+    let Durability::Memory = settings.spool.durability;
+    writeln!(out, "  spool      memory; files in {}", settings.spool.dir.display())
 }
 
 #[cfg(test)]

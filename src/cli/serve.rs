@@ -65,7 +65,7 @@ fn greet(gateway: &Gateway, out: &mut dyn Write) -> io::Result<()> {
     let (public, admin) = (gateway.public_addr(), gateway.admin_addr());
     writeln!(
         out,
-        "Tagline {}: nothing is configured, so this is the dev profile (loopback only, tenant \"{tenant}\").\n",
+        "Tagline {}: no tenant and no issuer is configured, so this is the dev profile (loopback only, tenant \"{tenant}\").\n",
         env!("CARGO_PKG_VERSION")
     )?;
     writeln!(out, "  Send an event:\n")?;

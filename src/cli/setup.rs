@@ -20,7 +20,7 @@ use crate::deliver::influx::{Connection, brief, bucket, client, create_bucket, o
 /// Set up an InfluxDB: organisation, bucket, a write-only and a read-only token. Safe to run twice.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  eval \"$(tagline setup --url http://127.0.0.1:8086)\"\n  INFLUXDB_ADMIN_TOKEN=… tagline setup --url https://influxdb:8086 --org acme --retention 90d --json"
+    after_help = "Examples:\n  eval \"$(tagline setup --url http://127.0.0.1:8086)\"\n  INFLUXDB_ADMIN_TOKEN=… tagline setup --url https://influxdb:8086 --org acme --retention 90d --json\n\nThe first user's password is read from TAGLINE_SETUP_PASSWORD, or made up and shown once."
 )]
 pub struct SetupArgs {
     /// Where InfluxDB listens
@@ -30,7 +30,7 @@ pub struct SetupArgs {
     #[arg(long, env = "INFLUXDB_ORG", default_value = "tagline")]
     pub org: String,
     /// Bucket
-    #[arg(long, default_value = "app_observability")]
+    #[arg(long, env = "INFLUXDB_BUCKET", default_value = "app_observability")]
     pub bucket: String,
     /// How long the bucket keeps points; 0: for ever
     #[arg(long, default_value = "30d", value_parser = retention)]
@@ -215,11 +215,15 @@ async fn token_for(
 
 /// As `influxdb.retention` takes it; zero is for ever.
 fn setting(retention: Duration) -> String {
-    humantime::format_duration(retention).to_string()
+    const DAY: u64 = 86_400;
+    match retention.as_secs() {
+        seconds if seconds > 0 && seconds % DAY == 0 => format!("{}d", seconds / DAY),
+        _ => humantime::format_duration(retention).to_string(),
+    }
 }
 
 fn period(retention: Duration) -> String {
-    if retention.is_zero() { "ever".to_owned() } else { humantime::format_duration(retention).to_string() }
+    if retention.is_zero() { "ever".to_owned() } else { setting(retention) }
 }
 
 /// For a POSIX shell.

@@ -8,6 +8,7 @@ mod tenants;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use config::Value as Merged;
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,6 +27,8 @@ pub(crate) struct Given<'m> {
     pub(crate) merged: &'m Merged,
     pub(crate) places: &'m Places,
     pub(crate) sources: &'m Sources,
+    /// Whether a configuration must say where points go.
+    pub(crate) needs_destination: bool,
 }
 
 /// A value that `config/default.toml` sets, so that it cannot be missing.
@@ -36,8 +39,12 @@ fn set<T>(value: Option<T>) -> T {
 /// Builds everything. What it returns is only good when it added no finding.
 pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
     let root = Section::root(given.merged, given.places);
-    let server = server(&root.sub("server"), findings);
+    let mut server = server(&root.sub("server"), findings);
     let profile = profile(given, &root, &server, findings);
+    if profile == Profile::Dev && root.sub("server").place("drain_delay") == Place::BuiltIn {
+        // On a developer's machine there is no load balancer that needs to notice.
+        server.drain_delay = Duration::ZERO;
+    }
     let catalog = catalog::catalog(&root, findings);
     let enrich = enrich(given, &root.sub("enrich"), &catalog, findings);
     let issuers = identity::issuers(&root, findings);
@@ -47,9 +54,10 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
     if profile == Profile::Dev {
         tenants.extend(dev::demo_tenant(&defaults));
     }
+    let needs_influxdb = given.needs_destination && profile == Profile::Configured;
     Settings {
         profile,
-        influxdb: influx::influxdb(&root.sub("influxdb"), profile, findings),
+        influxdb: influx::influxdb(&root.sub("influxdb"), needs_influxdb, findings),
         enrich,
         spool: spool(&root.sub("spool"), profile),
         log: log(&root.sub("log"), profile),

@@ -20,7 +20,7 @@ const HEAD: &str = "\
 Each lies above the one before it:
 
 1. the compiled-in default, [`config/default.toml`](../config/default.toml);
-2. `--config FILE`;
+2. `--config FILE`, or the file that the variable `TAGLINE_CONFIG` names;
 3. the file that its `tenants_file` names;
 4. variables `TAGLINE__SECTION__KEY`, such as `TAGLINE__SERVER__LISTEN=0.0.0.0:8080`;
 5. `INFLUXDB_URL`, `INFLUXDB_ORG`, `INFLUXDB_TOKEN`, and `INFLUXDB_BUCKET`: the first three alone switch from files to InfluxDB.
@@ -36,6 +36,7 @@ Layers merge by name, key by key: a measurement of your own stands beside the de
 - **Sizes** are `\"512KiB\"`, `\"1MiB\"`, `\"1MB\"`, or a number of bytes; **durations** have a unit: `\"5s\"`, `\"1m 30s\"`, `\"30d\"`.
 
 With no file, and no tenant or issuer in any layer, the gateway starts in the *dev profile*: loopback only, a tenant `demo` with a random write key.
+Settings are read once, at start.
 
 ## Keys
 

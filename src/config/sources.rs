@@ -49,6 +49,15 @@ impl Sources {
 /// Loads the settings: default < file < tenants file < `TAGLINE__…` < `INFLUXDB_…`. Layers merge by name, key by key; a list replaces
 /// the list below it. Reads the files that the settings name. Errors: every mistake at once.
 pub fn load(sources: &Sources) -> Result<Settings, Findings> {
+    layer_up(sources).finish(sources, true)
+}
+
+/// The same for a command that sends no points: that nothing says where they would go is no mistake.
+pub fn load_without_destination(sources: &Sources) -> Result<Settings, Findings> {
+    layer_up(sources).finish(sources, false)
+}
+
+fn layer_up(sources: &Sources) -> Loading {
     let mut loading = Loading::default();
     let default = Layer::built_in(DEFAULT, &mut loading.findings);
     loading.take(default);
@@ -66,7 +75,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Findings> {
     for layer in environment::layers(&sources.env, &loading.places, &mut loading.findings) {
         loading.take(Some(layer));
     }
-    loading.finish(sources)
+    loading
 }
 
 #[derive(Default)]
@@ -91,7 +100,7 @@ impl Loading {
         Some(layer)
     }
 
-    fn finish(mut self, sources: &Sources) -> Result<Settings, Findings> {
+    fn finish(mut self, sources: &Sources, needs_destination: bool) -> Result<Settings, Findings> {
         if self.broken {
             return Err(self.findings.finish());
         }
@@ -103,7 +112,7 @@ impl Loading {
                 return Err(self.findings.finish());
             }
         };
-        let given = Given { merged: &merged, places: &self.places, sources };
+        let given = Given { merged: &merged, places: &self.places, sources, needs_destination };
         let settings = build::build(&given, &mut self.findings);
         if self.findings.is_empty() { Ok(settings) } else { Err(self.findings.finish()) }
     }

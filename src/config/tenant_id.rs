@@ -5,6 +5,13 @@ use std::sync::Arc;
 
 /// The id of a tenant: 1 to 64 characters of `[A-Za-z0-9_-]`, so that it needs no escaping in line protocol, Flux, a file name
 /// or a URL. Cheap to clone.
+///
+/// ```
+/// use tagline::config::TenantId;
+///
+/// assert_eq!(TenantId::parse("acme-eu_1").unwrap().as_str(), "acme-eu_1");
+/// assert!(TenantId::parse("acme,tenant_id=globex").is_none());
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(Arc<str>);
 

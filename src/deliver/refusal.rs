@@ -1,5 +1,6 @@
 //! What follows when a destination refuses data: division down to the bad lines, and dead letters.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::answer;
@@ -51,7 +52,14 @@ impl Sender {
         let (letters, bucket, reason) =
             (Arc::clone(&self.shared.dead_letters), Arc::clone(&self.bucket), reason.to_owned());
         let points = batch.points();
-        tracing::warn!(bucket = &*self.bucket, points, status, "lines were refused for good: dead letters");
+        let tenants: BTreeSet<&str> = batch.records().iter().map(|record| record.account().name()).collect();
+        tracing::warn!(
+            bucket = &*self.bucket,
+            ?tenants,
+            points,
+            status,
+            "lines were refused for good: they lie in dead-letters/TENANT.jsonl of the spool, with the reason"
+        );
         let buried = tokio::task::spawn_blocking(move || {
             bury(&letters, &bucket, batch, status, &reason, &named);
             drop(permit);

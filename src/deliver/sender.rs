@@ -181,8 +181,8 @@ impl Sender {
             }
             Answer::Denied(status) => {
                 let why = format!(
-                    "InfluxDB answered {status}: the token is not valid, or may not write to bucket {:?}; set influxdb.token \
-                     (INFLUXDB_TOKEN) to a token with write permission (`tagline setup` makes one)",
+                    "InfluxDB answered {status}: the token is not valid, or may not write to bucket {:?}; set INFLUXDB_TOKEN \
+                     or influxdb.token_file to a token with write permission (`tagline setup` makes one)",
                     self.bucket
                 );
                 // A server that takes others' batches with the same token denies this bucket, not the token.

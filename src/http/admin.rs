@@ -1,4 +1,4 @@
-//! The admin listener: metrics, the exact ledger, and each tenant's last rejections.
+//! The admin listener: metrics, the exact ledger, and each tenant's last rejections and dead letters.
 
 use actix_web::{HttpResponse, get, web};
 use serde_json::{Map, Value, json};

@@ -1,6 +1,6 @@
 //! Liveness and readiness.
 //!
-//! Liveness never looks outside. Readiness is false only while starting, draining, or after a failure of the local disk: were it
+//! Liveness never looks outside. Readiness is false only while starting or draining: were it
 //! false during an InfluxDB outage, that outage would take every replica out of service, and clients would get the
 //! proxy's 502 with no CORS and no `Retry-After`.
 

@@ -31,7 +31,7 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
 
 /// Whether a path is an ingest route: what the request metrics count.
 pub(super) fn is_ingest_path(path: &str) -> bool {
-    path.starts_with("/v1/telemetry") || path == "/api/telemetry/ingest" || path == "/ingest"
+    matches!(path, "/v1/telemetry" | "/api/telemetry/ingest" | "/ingest") || path.starts_with("/v1/telemetry/")
 }
 
 /// OPTIONS that is no preflight (a preflight never comes here: the CORS layer answers it).

@@ -80,7 +80,19 @@ impl State {
     }
 }
 
-/// One tenant's row of the ledger. Held by everybody who counts for that tenant; one lock, taken a few times a request.
+/// One tenant's row of the ledger.
+///
+/// ```
+/// use tagline::outcome::{Account, Outcome};
+///
+/// let account = Account::detached("acme");
+/// account.accepted(3);
+/// account.ended(Outcome::Delivered, 2);
+/// let totals = account.totals();
+/// assert_eq!((totals.pending, totals.balances()), (1, true));
+/// ```
+///
+/// Held by everybody who counts for that tenant; one lock, taken a few times a request.
 #[derive(Debug)]
 pub struct Account {
     name: String,

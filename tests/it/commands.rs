@@ -297,6 +297,20 @@ async fn a_minted_token_is_accepted_by_the_running_gateway_under_its_tenant() {
 }
 
 #[tokio::test]
+async fn a_token_needs_an_issuer_and_no_influxdb_but_serving_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = SigningKey::hs256();
+    let file = folder.path().join("tagline.toml");
+    std::fs::write(&file, key.issuer_toml("idp")).unwrap();
+    let file = file.display().to_string();
+    let ran = tagline(folder.path(), &["token", "--config", &file, "--tenant", "acme"], &[]).await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let served = tagline(folder.path(), &["serve", "--config", &file], &[]).await;
+    assert_eq!(served.code, Some(2), "{served:?}");
+    assert!(served.stderr.contains("there is no InfluxDB that the points could go to"), "{served:?}");
+}
+
+#[tokio::test]
 async fn a_printed_write_key_works_when_its_lines_are_pasted_into_the_settings() {
     let bucket = influx().bucket("write-key");
     let folder = tempfile::tempdir().unwrap();

@@ -177,6 +177,31 @@ fn the_codes_of_identity_are_the_codes_of_the_page() {
 }
 
 #[test]
+fn the_page_of_errors_has_every_reason_and_every_code_and_no_other() {
+    let page = read("docs/errors.md");
+    let told: BTreeSet<&str> = first_column(&page, "| reason |").into_iter().collect();
+    assert_eq!(told, Reason::ALL.iter().map(|reason| reason.as_str()).collect());
+
+    let http: String =
+        files(&root().join("src/http"), "rs").iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let told: BTreeSet<&str> = first_column(&page, "| code |").into_iter().collect();
+    // A code stands behind its status: `StatusCode::NOT_FOUND, "not_found"`.
+    let behind_a_status = http.split("StatusCode::").skip(1).filter_map(|rest| {
+        let (_, after) = rest.split_once(',')?;
+        after.trim_start().strip_prefix('"')?.split('"').next()
+    });
+    // What a client cannot bring about: the wiring of the handlers.
+    let given: BTreeSet<&str> = behind_a_status
+        .filter(|code| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') && *code != "internal")
+        .collect();
+    assert!(given.len() > 10, "the codes are not found: {given:?}");
+    assert!(given.is_subset(&told), "not on the page: {:?}", given.difference(&told));
+    for code in told {
+        assert!(http.contains(&format!("\"{code}\"")), "{code} is on the page and never given");
+    }
+}
+
+#[test]
 fn every_code_and_reason_is_given_somewhere_in_the_code() {
     // What the closed lists name must be made by some line of the code, or the list is a wish.
     let sources: String = files(&root().join("src"), "rs")
@@ -246,7 +271,7 @@ fn the_routes_of_the_readme_are_the_routes_of_the_code() {
         .map(|cell| cell.trim_matches('`').trim_start_matches("POST ").to_owned())
         .collect();
     assert_eq!(told, ours);
-    for route in ["/healthz", "/readyz", "/metrics", "/admin/ledger", "/admin/rejections"] {
+    for route in ["/healthz", "/readyz", "/metrics", "/admin/ledger", "/admin/rejections", "/admin/dead-letters"] {
         assert!(readme.contains(&format!("`{route}`")), "{route} is not in the README");
     }
 }

@@ -213,3 +213,15 @@ async fn ctrl_c_drains_as_sigterm_does() {
     assert_eq!(gateway.wait_exit(SOON).await.code(), Some(0));
     assert_eq!(bucket.count("frontend_performance", "element_count").await, 10);
 }
+
+#[tokio::test]
+async fn a_hangup_ends_nothing_and_is_told_in_the_log() {
+    let bucket = influx().bucket("hangup");
+    let mut gateway = Gateway::start(&config_for(&bucket)).await;
+    gateway.signal("HUP");
+    eventually(SOON, || async { if gateway.log().contains("SIGHUP") { Ok(()) } else { Err(gateway.log()) } }).await;
+    assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 10)).status, 202);
+    gateway.sigterm();
+    assert_eq!(gateway.wait_exit(SOON).await.code(), Some(0));
+    assert_eq!(bucket.count("frontend_performance", "element_count").await, 10);
+}

@@ -58,5 +58,8 @@ fn good_settings_print_what_is_in_force_and_no_secret() {
 fn no_settings_at_all_are_good_for_trying_things_out() {
     let (out, code) = check(None, &[]);
     assert_eq!(code, 0);
-    assert!(out.contains("dev: nothing is configured") && out.contains("line protocol files in data"), "{out}");
+    assert!(
+        out.contains("dev: no tenant and no issuer is configured") && out.contains("line protocol files in data"),
+        "{out}"
+    );
 }

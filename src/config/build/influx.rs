@@ -3,17 +3,17 @@
 use super::super::environment::INFLUXDB;
 use super::super::finding::{Findings, Place};
 use super::super::section::Section;
-use super::super::settings::{Influx, Profile};
+use super::super::settings::Influx;
 use super::super::values;
 use super::set;
 
-/// The InfluxDB that points go to; `None` in a dev profile that names none. Half of one is a mistake.
-pub(super) fn influxdb(section: &Section<'_>, profile: Profile, findings: &mut Findings) -> Option<Influx> {
+/// The InfluxDB that points go to; `None` where none is named, which is a mistake where one is `needed`. Half of one always is.
+pub(super) fn influxdb(section: &Section<'_>, needed: bool, findings: &mut Findings) -> Option<Influx> {
     let token_set = section.has("token") || section.has("token_file");
-    let needed = [("url", section.has("url")), ("org", section.has("org")), ("token", token_set)];
-    let missing: Vec<&str> = needed.iter().filter(|(_, there)| !there).map(|(key, _)| *key).collect();
-    if missing.len() == needed.len() {
-        if profile == Profile::Configured {
+    let keys = [("url", section.has("url")), ("org", section.has("org")), ("token", token_set)];
+    let missing: Vec<&str> = keys.iter().filter(|(_, there)| !there).map(|(key, _)| *key).collect();
+    if missing.len() == keys.len() {
+        if needed {
             let example =
                 "set `url`, `org` and `token_file` in [influxdb], or INFLUXDB_URL, INFLUXDB_ORG and INFLUXDB_TOKEN";
             findings.add(

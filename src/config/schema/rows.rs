@@ -25,7 +25,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("server.listen", Kind::Listener, "", "Public listener."),
     row("server.admin_listen", Kind::Listener, "", "Admin listener: health, metrics, ledger. Unauthenticated: keep it inside."),
     row("server.workers", Kind::Int(0, 1024), "", "HTTP workers; 0: one a core."),
-    row("server.drain_delay", Kind::Duration, "", "How long to go on accepting after SIGTERM, while load balancers notice."),
+    row("server.drain_delay", Kind::Duration, "", "How long to go on accepting after SIGTERM, while load balancers notice; nothing in the dev profile."),
     row("server.drain_timeout", Kind::Duration, "", "How long flushing may take after that; the rest is spilled to a file."),
     row("server.replicas", Kind::Int(1, 10_000), "", "How many replicas share a tenant's rate."),
     row("server.max_body", Kind::Size(1024, GIB), "", "Largest body as received."),
