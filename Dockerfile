@@ -20,10 +20,9 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /src/out/tagline /usr/local/bin/tagline
 # The spool's home, owned by the user that writes it. Mount a volume here: spill files and dead letters lie in it.
 COPY --from=build --chown=65532:65532 /src/out/state /var/lib/tagline
-# Variables lie above a settings file: what it says of these three keys does not count in this image.
+# Variables lie above a settings file: what it says of these two keys does not count in this image.
 ENV TAGLINE__SERVER__LISTEN=0.0.0.0:8080 \
-    TAGLINE__SERVER__ADMIN_LISTEN=0.0.0.0:8081 \
-    TAGLINE__SPOOL__DIR=/var/lib/tagline/spool
+    TAGLINE__SERVER__ADMIN_LISTEN=0.0.0.0:8081
 WORKDIR /var/lib/tagline
 VOLUME /var/lib/tagline
 USER 65532:65532
