@@ -16,7 +16,7 @@ use tagline::config::{self, Settings};
 use tagline::decode::{Decoded, decode};
 use tagline::encode::encode;
 use tagline::enrich::{Context, Enricher};
-use tagline::ingest::ingest;
+use tagline::ingest::{Limits, ingest};
 use tagline::outcome::Ledger;
 
 /// Counts allocations too: enriching and encoding show none.
@@ -28,6 +28,7 @@ const EVENTS: [usize; 2] = [1, 100];
 const CHROME: &str =
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36";
 const MAX_EVENTS: usize = 5_000;
+const LIMITS: Limits = Limits { max_events: MAX_EVENTS, max_lines: 8 << 20 };
 
 fn main() {
     divan::main();
@@ -91,7 +92,7 @@ fn ingesting(bencher: Bencher<'_, '_>, events: usize) {
     let (body, gateway) = (body(events), Gateway::new());
     bencher.counter(ItemsCount::new(events)).bench(|| {
         let charge = |_| Ok::<(), Infallible>(());
-        ingest(&gateway.enricher, gateway.context(), black_box(&body), MAX_EVENTS, charge)
+        ingest(&gateway.enricher, gateway.context(), black_box(&body), LIMITS, charge)
     });
 }
 

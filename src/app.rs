@@ -24,6 +24,7 @@ use crate::config::{self, Settings};
 use crate::deliver::Delivery;
 use crate::enrich::Enricher;
 use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, State};
+use crate::ingest;
 use crate::metrics::Metrics;
 use crate::outcome::{Account, Ledger};
 use crate::spool::Spool;
@@ -63,7 +64,10 @@ impl Gateway {
             enricher: Enricher::new(&settings),
             max_body: settings.server.max_body,
             max_inflated: settings.server.max_inflated,
-            max_events: settings.server.max_events,
+            limits: ingest::Limits {
+                max_events: settings.server.max_events,
+                max_lines: settings.server.max_inflated.min(ingest::Limits::MAX_LINES),
+            },
         };
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
         let delivery = delivery.map_err(StartError)?;
@@ -78,7 +82,7 @@ impl Gateway {
             readiness: readiness::readiness(lifecycle.clone(), spool.clone(), delivery.view()),
             playground: playground(&settings, admin_addr),
         });
-        let listeners = http::serve(&state, public, admin, settings.server.workers)
+        let listeners = http::serve(&state, public, admin, &settings.server)
             .map_err(|e| StartError(format!("the listeners cannot be served: {e}")))?;
         let outcomes = outcomes::Reporter::start(outcomes::Sources {
             ledger,

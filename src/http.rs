@@ -27,9 +27,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::{self, ServerHandle};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{App, HttpServer, web};
+
+use crate::config::Server;
 
 /// How long browsers may remember a preflight's answer (Chromium caps it at two hours).
 const PREFLIGHT_MAX_AGE: usize = 7200;
@@ -71,13 +73,13 @@ impl Listeners {
 ///
 /// # Errors
 /// When a socket cannot be handed to the server.
-pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, workers: usize) -> io::Result<Listeners> {
-    let public = public_server(Arc::clone(state), public, workers)?;
+pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, settings: &Server) -> io::Result<Listeners> {
+    let public = public_server(Arc::clone(state), public, settings)?;
     let admin = admin_server(Arc::clone(state), admin)?;
     Ok(Listeners { public: public.handle(), admin: admin.handle(), tasks: [tokio::spawn(public), tokio::spawn(admin)] })
 }
 
-fn public_server(state: Arc<State>, listener: TcpListener, workers: usize) -> io::Result<Server> {
+fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) -> io::Result<dev::Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
@@ -91,13 +93,14 @@ fn public_server(state: Arc<State>, listener: TcpListener, workers: usize) -> io
     .listen(listener)?
     .client_request_timeout(HEAD_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
-    .shutdown_timeout(10)
+    // What is in flight gets half of the time; the other half is for the flush.
+    .shutdown_timeout((settings.drain_timeout / 2).as_secs().max(1))
     .disable_signals();
-    let server = if workers == 0 { server } else { server.workers(workers) };
+    let server = if settings.workers == 0 { server } else { server.workers(settings.workers) };
     Ok(server.run())
 }
 
-fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<Server> {
+fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
@@ -120,7 +123,8 @@ fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<Server> 
 fn cors() -> Cors {
     Cors::default()
         .allow_any_origin()
-        .allowed_methods(["POST", "OPTIONS", "GET"])
+        // A preflight for another method is let through: the request itself then gets our 405, which the page can read.
+        .allow_any_method()
         .allow_any_header()
         .expose_headers(["Retry-After", "Date"])
         .supports_credentials()

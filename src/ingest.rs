@@ -8,6 +8,8 @@ mod tests;
 
 use bumpalo::Bump;
 
+use thiserror::Error;
+
 use crate::decode::{self, DecodeError};
 use crate::encode::encode;
 use crate::enrich::{Context, Enricher};
@@ -29,18 +31,46 @@ pub struct Lines {
     pub tags_dropped: u64,
 }
 
+/// Why a body as a whole became no lines.
+#[derive(Clone, PartialEq, Debug, Error)]
+pub enum Unusable {
+    /// It cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] DecodeError),
+    /// Its lines are too large: an envelope's members and the server's tags are repeated in every line, so a small body can make large ones.
+    #[error("the events make more than {limit} bytes of line protocol: send fewer of them in one request")]
+    TooLarge {
+        /// [`Limits::max_lines`]
+        limit: usize,
+    },
+}
+
+/// The bounds of one body.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most events in it: `server.max_events`.
+    pub max_events: usize,
+    /// Most bytes of line protocol that it may make: `server.max_inflated`, and at most [`Limits::MAX_LINES`].
+    pub max_lines: usize,
+}
+
+impl Limits {
+    /// 64 MiB: what one record of the spool may hold, whatever the settings say.
+    pub const MAX_LINES: usize = 64 << 20;
+}
+
 /// Makes lines of a body. `charge` is told how many events there are before any is worked on (the rate is counted in points, and a
 /// batch is admitted whole); its error is passed on.
 pub fn ingest<E>(
     enricher: &Enricher,
     mut context: Context<'_>,
     body: &[u8],
-    max_events: usize,
+    limits: Limits,
     charge: impl FnOnce(usize) -> Result<(), E>,
-) -> Result<Result<Lines, DecodeError>, E> {
-    let decoded = match decode::decode(body, max_events) {
+) -> Result<Result<Lines, Unusable>, E> {
+    let decoded = match decode::decode(body, limits.max_events) {
         Ok(decoded) => decoded,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => return Ok(Err(error.into())),
     };
     charge(decoded.items.len())?;
     context.sent_at_ms = decoded.sent_at_ms;
@@ -55,6 +85,9 @@ pub fn ingest<E>(
                 Ok(point) => {
                     encode(&point, &mut lines.body);
                     lines.points += 1;
+                    if lines.body.len() > limits.max_lines {
+                        return Ok(Err(Unusable::TooLarge { limit: limits.max_lines }));
+                    }
                     continue;
                 }
                 Err(rejected) => (rejected.reason, rejected.detail),

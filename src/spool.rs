@@ -47,6 +47,11 @@ pub enum Refused {
         /// A guess from the drain's speed, 1 to 60 s.
         retry_after: Duration,
     },
+    /// It alone is larger than the spool: it can never be taken.
+    TooLarge {
+        /// The spool's bound, bytes.
+        limit: u64,
+    },
     /// The gateway stops.
     Closed,
 }

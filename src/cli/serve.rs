@@ -32,7 +32,10 @@ pub async fn run(settings: Settings, clock: Clock) -> Result<(), Failure> {
     }
     let stopped = gateway.run(leave_at_once).await.map_err(|e| Failure::Failed(e.to_string()))?;
     farewell(&stopped);
-    Ok(())
+    match stopped.lost {
+        0 => Ok(()),
+        lost => Err(Failure::Failed(format!("{lost} accepted points are lost: see the log"))),
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a second signal asks for exactly this: leave without draining")]
@@ -42,8 +45,9 @@ fn leave_at_once() {
 }
 
 fn log_to_stderr(log: &Log) -> Result<(), Failure> {
-    // What actix says of its workers at every start is nobody's news; a filter of the user's own comes after and wins.
-    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", log.level)).map_err(|e| {
+    // What actix says of its workers at every start is nobody's news, and what it says of a malformed head anybody could fill the log with;
+    // a filter of the user's own comes after and wins.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,actix_http=off,{}", log.level)).map_err(|e| {
         Failure::Misuse(format!(
             "log.level {:?} is no filter: {e}; write for example \"info\" or \"tagline=debug\"",
             log.level

@@ -33,10 +33,11 @@ impl std::fmt::Debug for Sources {
 }
 
 impl Sources {
-    /// Takes `file` and the environment of this process. A variable that is no Unicode is left out.
+    /// Takes `file` and the environment of this process. What is no Unicode in a value is replaced, so that it is told where the value is
+    /// checked and not passed over.
     pub fn from_process(file: Option<PathBuf>) -> Self {
-        let env =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let text = |value: std::ffi::OsString| value.to_string_lossy().into_owned();
+        let env = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, text(value))));
         Self { file, env: env.collect() }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Batch {
     pub(crate) alone: u32,
     /// How many batches its server had taken when it last failed.
     pub(crate) seen: Option<u64>,
+    /// Whether its bucket was created for it.
+    pub(crate) created: bool,
 }
 
 impl Batch {

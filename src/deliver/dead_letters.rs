@@ -120,7 +120,7 @@ impl DeadLetters {
         if length > 0 && length + text.len() as u64 > MAX_FILE.min(self.limit / 8) {
             let last =
                 self.files()?.iter().filter(|f| f.tenant == name && f.n < u64::MAX).map(|f| f.n).max().unwrap_or(0);
-            fs::rename(&open, self.dir.join(format!("{name}.{:08}.jsonl", last + 1)))?;
+            gone_is_none(fs::rename(&open, self.dir.join(format!("{name}.{:08}.jsonl", last + 1))))?;
         }
         // Opened for each write: who replays the file may rename it under us, and the next letter starts a new one.
         let mut file = private_file().append(true).create(true).open(&open)?;
@@ -154,8 +154,8 @@ impl DeadLetters {
                 break;
             };
             let oldest = files.remove(at);
-            let letters = fs::read(&oldest.path)?.iter().filter(|b| **b == b'\n').count() as u64;
-            fs::remove_file(&oldest.path)?;
+            let letters = gone_is_none(fs::read(&oldest.path))?.iter().filter(|b| **b == b'\n').count() as u64;
+            gone_is_none(fs::remove_file(&oldest.path))?;
             state.bytes = state.bytes.saturating_sub(oldest.bytes);
             self.metrics.dead_letters_evicted(letters);
             tracing::warn!(
@@ -204,4 +204,12 @@ struct LetterFile {
     n: u64,
     bytes: u64,
     path: PathBuf,
+}
+
+/// Others may take files away at any time (`replay` does): one that is gone is as good as read, moved or removed.
+fn gone_is_none<T: Default>(result: io::Result<T>) -> io::Result<T> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        result => result,
+    }
 }

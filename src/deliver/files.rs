@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -66,7 +67,9 @@ impl LineFiles {
         let mut all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let stale = all.get(bucket).is_some_and(|open| {
             let grown = open.length > 0 && open.length + body.len() as u64 > self.max_file;
-            grown || open.day != now.div_euclid(DAY)
+            // Somebody may tidy up while we run: what is written to a file without a name is gone.
+            let unlinked = open.file.metadata().map_or(true, |file| file.nlink() == 0);
+            grown || unlinked || open.day != now.div_euclid(DAY)
         });
         if stale {
             all.remove(bucket);

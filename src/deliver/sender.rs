@@ -201,8 +201,13 @@ impl Sender {
                 server.good();
                 shared.metrics.write(WriteResult::Paused, took);
                 match self.create().await {
+                    // Created for this very batch before, and still not found: a pause, not a race.
+                    Ok(()) if batch.created => {
+                        bucket.pause(format!("InfluxDB answers 404 for bucket {:?}, though it exists", self.bucket))
+                    }
                     Ok(()) => {
                         bucket.good();
+                        batch.created = true;
                         return vec![batch];
                     }
                     Err(why) => bucket.pause(why),

@@ -17,7 +17,8 @@ use crate::spool::Record;
 
 const MAGIC: &str = "tagline-spill 1\n";
 const MARK: u8 = 0xFF;
-/// Longest header, and the largest record that a reader allocates for. A record is one request's lines, which `server.max_inflated` bounds.
+/// Longest header, and the largest record that a reader allocates for. A record is one request's lines,
+/// which `ingest::Limits::MAX_LINES` bounds far below.
 const MAX_HEADER: usize = 4 << 10;
 const MAX_RECORD: usize = 256 << 20;
 

@@ -31,11 +31,7 @@ async fn collect(mut body: web::Payload, max: usize, expected: usize) -> Result<
     let mut collected = BytesMut::new();
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|_| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                "body_broken",
-                "the body ended before its announced length, or its chunks are malformed",
-            )
+            Problem::new(StatusCode::BAD_REQUEST, "body_broken", "the body ended before its announced length")
         })?;
         if first.len() + collected.len() + chunk.len() > max {
             return Err(too_large(None, max));

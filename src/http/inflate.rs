@@ -1,9 +1,12 @@
 //! Inflating a body under its cap, by `Content-Encoding`, and gzip also by its magic bytes (a beacon cannot set a header).
 
 use std::io::{self, Read};
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::problem::Problem;
 
@@ -44,21 +47,48 @@ pub(super) fn encoding(header: Option<&[u8]>, body: &[u8]) -> Result<Encoding, P
     }
 }
 
+/// Places for bodies that inflate beyond [`INLINE`], over all tenants: a few hundred bytes can inflate to the cap, and as many at once as
+/// there are connections would be the machine's memory.
+static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Semaphore::new((2 * cores).max(4))
+});
+
+/// How long a large body waits for a place.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A body as it was before its sender compressed it, and its place among the large ones while it is held.
+#[derive(Debug)]
+pub(super) struct Plain {
+    pub(super) body: Bytes,
+    /// Given back on drop.
+    pub(super) place: Option<SemaphorePermit<'static>>,
+}
+
 /// The body as it was before its sender compressed it: `max` bytes at the most.
-pub(super) async fn inflate(encoding: Encoding, body: Bytes, max: usize) -> Result<Bytes, Problem> {
+pub(super) async fn inflate(encoding: Encoding, body: Bytes, max: usize) -> Result<Plain, Problem> {
     if encoding == Encoding::Identity {
-        return if body.len() > max { Err(too_large(max)) } else { Ok(body) };
+        return if body.len() > max { Err(too_large(max)) } else { Ok(Plain { body, place: None }) };
     }
-    match inflate_up_to(encoding, &body, max.min(INLINE)) {
-        Err(Inflate::TooLarge) if max > INLINE => {}
-        done => return done.map_err(|e| e.problem(max)),
+    if body.len() <= INLINE {
+        match inflate_up_to(encoding, &body, max.min(INLINE)) {
+            Err(Inflate::TooLarge) if max > INLINE => {}
+            Ok(body) => return Ok(Plain { body, place: None }),
+            Err(error) => return Err(error.problem(max)),
+        }
     }
-    let inflated = actix_web::web::block(move || inflate_up_to(encoding, &body, max)).await;
-    match inflated {
-        Ok(inflated) => inflated.map_err(|e| e.problem(max)),
+    // The semaphore is never closed: what fails here is the patience.
+    let Ok(Ok(place)) = tokio::time::timeout(PATIENCE, PLACES.acquire()).await else {
+        let detail = "too many large compressed bodies are being inflated; nothing of this request was taken";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(PATIENCE));
+    };
+    match actix_web::web::block(move || inflate_up_to(encoding, &body, max)).await {
+        Ok(Ok(body)) => Ok(Plain { body, place: Some(place) }),
+        Ok(Err(error)) => Err(error.problem(max)),
         // The pool is gone only when the process ends.
-        Err(_) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the gateway stops")
-            .retry_after(std::time::Duration::from_secs(1))),
+        Err(_) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the gateway stops").retry_after(PATIENCE))
+        }
     }
 }
 

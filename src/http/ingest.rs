@@ -7,13 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::body;
 use super::extract::Proven;
+use super::inflate::{self, Plain};
 use super::problem::{LISTED, Problem, RejectedItem, listed, method_not_allowed};
-use super::{body, inflate};
 use crate::admit::Exceeded;
 use crate::decode::DecodeError;
 use crate::enrich::Context;
-use crate::ingest::{self, Lines};
+use crate::ingest::{self, Lines, Unusable};
 use crate::outcome::Reason;
 use crate::spool::{Refused, Submission};
 
@@ -59,7 +60,8 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
 
     let body = body::read(&request, payload, generation.max_body).await?;
     permit.charge_bytes(body.len()).map_err(over_budget)?;
-    let body = plain(&request, body, generation.max_inflated).await?;
+    // The place among the large bodies is held until nothing of this one is needed any more.
+    let Plain { body, place: _place } = plain(&request, body, generation.max_inflated).await?;
     if body.trim_ascii().is_empty() {
         let detail = "the body is empty; send an event, an array of events, an envelope or a metric list";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "body_empty", detail));
@@ -78,8 +80,7 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
             over_budget(exceeded)
         })
     };
-    let lines =
-        ingest::ingest(&generation.enricher, context, &body, generation.max_events, charge)?.map_err(unreadable)?;
+    let lines = ingest::ingest(&generation.enricher, context, &body, generation.limits, charge)?.map_err(unusable)?;
     let Lines { body: encoded, points, rejected, tags_dropped } = lines;
     if tags_dropped > 0 {
         account.tags_dropped(tags_dropped);
@@ -90,21 +91,22 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         return nothing_valid(rejected);
     }
 
-    if let Some(playground) = &state.playground {
-        playground.remember(&encoded);
-    }
+    let encoded = Bytes::from(encoded);
     let submission = Submission {
         account: account.clone(),
         share: profile.settings.limits.spool_share,
         destination: profile.destination.clone(),
         // max_events bounds it far below.
         points: u32::try_from(points).unwrap_or(u32::MAX),
-        lines: Bytes::from(encoded),
+        lines: encoded.clone(),
     };
     state.spool.append(submission).await.map_err(|refused| {
         account.rejected_whole(*received, Reason::SpoolFull, points as u64, "spool");
         no_room(refused)
     })?;
+    if let Some(playground) = &state.playground {
+        playground.remember(&encoded);
+    }
 
     let answer = Accepted {
         accepted: points,
@@ -116,7 +118,7 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
     Ok(HttpResponse::Accepted().insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).json(answer))
 }
 
-async fn plain(request: &HttpRequest, body: Bytes, max: usize) -> Result<Bytes, Problem> {
+async fn plain(request: &HttpRequest, body: Bytes, max: usize) -> Result<Plain, Problem> {
     let headers = request.headers();
     if headers.get_all(header::CONTENT_ENCODING).nth(1).is_some() {
         let detail = "more than one Content-Encoding header; compress once";
@@ -135,17 +137,24 @@ fn over_budget(exceeded: Exceeded) -> Problem {
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "over_budget", detail).retry_after(exceeded.retry_after)
 }
 
-fn unreadable(error: DecodeError) -> Problem {
+fn unusable(error: Unusable) -> Problem {
     let (status, code) = match &error {
-        DecodeError::NotJson { .. } => (StatusCode::BAD_REQUEST, "body_not_json"),
-        DecodeError::UnknownShape(_) => (StatusCode::BAD_REQUEST, "body_unknown_shape"),
-        DecodeError::TooManyEvents { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events"),
+        Unusable::Unreadable(DecodeError::NotJson { .. }) => (StatusCode::BAD_REQUEST, "body_not_json"),
+        Unusable::Unreadable(DecodeError::UnknownShape(_)) => (StatusCode::BAD_REQUEST, "body_unknown_shape"),
+        Unusable::Unreadable(DecodeError::TooManyEvents { .. }) => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_events"),
+        Unusable::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "lines_too_large"),
     };
     Problem::new(status, code, error.to_string())
 }
 
 fn no_room(refused: Refused) -> Problem {
     let (code, detail, wait) = match refused {
+        Refused::TooLarge { limit } => {
+            let detail = format!(
+                "the lines of this request are more than the whole spool holds, {limit} bytes: send fewer events in one request"
+            );
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "lines_too_large", detail);
+        }
         Refused::Full { retry_after } => (
             "spool_full",
             "the gateway's spool, or the tenant's share of it, is full; nothing of this request was taken",

@@ -2,16 +2,17 @@
 //!
 //! It exists only on loopback and only while nothing is configured: the page holds the demo tenant's key.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use actix_web::http::header;
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::State;
 use super::admin::row;
-use super::problem::not_found;
+use super::problem::{Problem, not_found};
 
 /// What the page needs to know.
 #[derive(Debug)]
@@ -41,12 +42,22 @@ pub(super) fn routes(app: &mut web::ServiceConfig) {
     app.service(page).service(seen);
 }
 
+/// The page holds a key, so it is for the person at this machine alone: asked for by a loopback name, and by no other page. A site that
+/// points its own name at 127.0.0.1 (DNS rebinding) asks by that name, and one that fetches across origins says its origin.
+fn is_at_this_machine(request: &HttpRequest) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let loopback =
+        name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let own = format!("http://{host}");
+    loopback && request.headers().get_all(header::ORIGIN).all(|origin| origin.as_bytes() == own.as_bytes())
+}
+
 #[get("/")]
-async fn page(
-    state: web::Data<State>,
-    request: actix_web::HttpRequest,
-) -> Result<HttpResponse, super::problem::Problem> {
-    let Some(playground) = &state.playground else { return not_found(request).await };
+async fn page(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Some(playground) = state.playground.as_ref().filter(|_| is_at_this_machine(&request)) else {
+        return not_found(request).await;
+    };
     let facts = json!({
         "tenant": playground.tenant,
         "key": playground.key.expose_secret(),
@@ -66,11 +77,10 @@ async fn page(
 }
 
 #[get("/playground/seen")]
-async fn seen(
-    state: web::Data<State>,
-    request: actix_web::HttpRequest,
-) -> Result<HttpResponse, super::problem::Problem> {
-    let Some(playground) = &state.playground else { return not_found(request).await };
+async fn seen(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Some(playground) = state.playground.as_ref().filter(|_| is_at_this_machine(&request)) else {
+        return not_found(request).await;
+    };
     let account = state.ledger.accounts().into_iter().find(|account| account.name() == playground.tenant);
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({
         "lines": *playground.last.lock().unwrap_or_else(PoisonError::into_inner),

@@ -100,7 +100,7 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        let seconds = self.retry_after.map(|wait| wait.as_millis().div_ceil(1000).max(1) as u64);
+        let seconds = self.retry_after.map(|wait| (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1));
         let wire = Wire {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),

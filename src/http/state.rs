@@ -8,6 +8,7 @@ use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::deliver::View;
 use crate::enrich::Enricher;
+use crate::ingest::Limits;
 use crate::metrics::Metrics;
 use crate::outcome::Ledger;
 use crate::spool::Spool;
@@ -23,8 +24,8 @@ pub struct Generation {
     pub max_body: usize,
     /// Largest body after inflating, bytes.
     pub max_inflated: usize,
-    /// Most events in one request.
-    pub max_events: usize,
+    /// The bounds of one body's events and lines.
+    pub limits: Limits,
 }
 
 /// What every handler shares.

@@ -44,7 +44,7 @@ fn inflated(header: Option<&str>, body: Vec<u8>, max: usize) -> Result<Bytes, u1
     let status = |problem: Problem| problem.status_code().as_u16();
     let encoding = encoding(header.map(str::as_bytes), &body).map_err(status)?;
     let runtime = actix_web::rt::System::new();
-    runtime.block_on(inflate(encoding, body.into(), max)).map_err(status)
+    runtime.block_on(inflate(encoding, body.into(), max)).map(|plain| plain.body).map_err(status)
 }
 
 #[test]

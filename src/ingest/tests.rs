@@ -14,9 +14,11 @@ use crate::outcome::Reason;
 
 const MODES: [SessionMode; 3] = [SessionMode::Tag, SessionMode::Field, SessionMode::Hash(8)];
 
-fn ingested(mode: SessionMode, body: &[u8]) -> Result<Lines, DecodeError> {
+const LIMITS: Limits = Limits { max_events: 50, max_lines: 256 << 10 };
+
+fn ingested(mode: SessionMode, body: &[u8]) -> Result<Lines, Unusable> {
     let tenant = Tenant::for_test("acme", mode, Some("app.example"));
-    let Ok(ingested) = ingest::<Infallible>(&Enricher::new(&settings()), context(&tenant), body, 50, |_| Ok(()));
+    let Ok(ingested) = ingest::<Infallible>(&Enricher::new(&settings()), context(&tenant), body, LIMITS, |_| Ok(()));
     ingested
 }
 
@@ -53,11 +55,30 @@ fn good_events_are_kept_and_bad_ones_are_told_by_their_place() {
 fn the_whole_batch_is_charged_before_any_of_it_is_worked_on() {
     let tenant = Tenant::for_test("acme", SessionMode::Tag, None);
     let body = br#"[{"measurement":"open","metrics":{"x":1}},7]"#;
-    let refused = ingest(&Enricher::new(&settings()), context(&tenant), body, 50, Err);
+    let refused = ingest(&Enricher::new(&settings()), context(&tenant), body, LIMITS, Err);
     assert_eq!(refused, Err(2));
     let unparsable =
-        ingest::<()>(&Enricher::new(&settings()), context(&tenant), b"{", 50, |_| panic!("nothing to charge"));
+        ingest::<()>(&Enricher::new(&settings()), context(&tenant), b"{", LIMITS, |_| panic!("nothing to charge"));
     assert!(unparsable.unwrap().is_err());
+}
+
+#[test]
+fn an_envelope_whose_members_are_repeated_in_every_line_makes_no_more_lines_than_the_bound() {
+    let event = r#"{"measurement":"open","metrics":{"x":1}}"#;
+    let events = [event; 40].join(",");
+    let body = |tag: usize| format!(r#"{{"tags":{{"free":"{}"}},"events":[{events}]}}"#, "v".repeat(tag));
+    let tenant = Tenant::for_test("acme", SessionMode::Tag, None);
+    let made = |tag: usize, max_lines: usize| {
+        let limits = Limits { max_lines, ..LIMITS };
+        let body = body(tag);
+        let Ok(made) =
+            ingest::<Infallible>(&Enricher::new(&settings()), context(&tenant), body.as_bytes(), limits, |_| Ok(()));
+        made.map(|lines| lines.body.len())
+    };
+    let whole = made(200, usize::MAX).unwrap();
+    assert!(whole > 40 * 200 && whole > 4 * body(200).len(), "{whole}");
+    assert_eq!(made(200, whole), Ok(whole));
+    assert_eq!(made(200, whole - 1), Err(Unusable::TooLarge { limit: whole - 1 }));
 }
 
 /// What holds for whatever is sent: as many lines as points, each parses to one point of this tenant and of a known measurement, and every

@@ -107,6 +107,9 @@ impl Memory {
             return Ok(());
         }
         let cost = lines.len() as u64 + RECORD_OVERHEAD;
+        if cost > self.limit {
+            return Err(Refused::TooLarge { limit: self.limit });
+        }
         state.admit(self.limit, &account, share, &destination, cost)?;
 
         state.sequence += 1;

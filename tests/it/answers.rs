@@ -218,11 +218,61 @@ async fn at_most_twenty_rejections_are_listed_and_all_are_counted() {
 }
 
 #[tokio::test]
+async fn what_can_never_be_taken_is_413_and_not_a_503_to_be_tried_for_ever() {
+    let bucket = influx().bucket("never");
+    let small = [("TAGLINE__SPOOL__MAX_MEMORY", "1MiB")];
+    let gateway = Gateway::start_with(&config_for(&bucket), &small).await;
+    let target = format!("/v1/telemetry/{ACME_KEY}");
+    // A view of 200 characters, repeated in 5,000 lines: larger than the whole spool, though the body is small.
+    let events = Value::from(vec![json!({"actionName": "a", "metrics": {"duration_ms": 1}}); 5000]);
+    let envelope = json!({"viewName": "v".repeat(200), "events": events}).to_string();
+    let answer = Connection::open(gateway.address()).exchange(request("POST", &target, &[], envelope.as_bytes()));
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (413, Some("lines_too_large")), "{}", answer.text());
+    let totals = gateway.admin_json("/admin/ledger")["tenants"]["acme"].clone();
+    assert_eq!((&totals["accepted"], &totals["balances"]), (&json!(0), &json!(true)), "{totals}");
+}
+
+#[tokio::test]
+async fn a_few_hundred_bytes_that_inflate_to_the_cap_do_not_add_up_to_the_machines_memory() {
+    let bucket = influx().bucket("bombs");
+    let gateway = Gateway::start(&config_for(&bucket)).await;
+    let target = format!("/v1/telemetry/{ACME_KEY}");
+    let mut text = vec![b' '; (8 << 20) - 2];
+    text.extend_from_slice(b"[]");
+    let bomb = zstd::stream::encode_all(&text[..], 19).unwrap();
+    assert!(bomb.len() < 2000, "{}", bomb.len());
+    let packed = request("POST", &target, &[("Content-Encoding", "zstd"), ("Connection", "close")], &bomb);
+    let before = peak_memory(&gateway);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let ask = || Connection::open(gateway.address()).exchange(&packed).status;
+        let asked: Vec<_> = (0..100).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|status| matches!(status, 204 | 503)), "{answers:?}");
+    assert!(answers.contains(&204), "none was taken: {answers:?}");
+    // A hundred at once would be 800 MiB and more; the places are twice the cores, and at least four.
+    let places = (2 * std::thread::available_parallelism().unwrap().get()).max(4) as u64;
+    let grown = peak_memory(&gateway) - before;
+    assert!(grown < (places + 4) * 2 * (8 << 20), "{grown} bytes for {places} places");
+}
+
+/// The most memory that the process ever had, bytes.
+fn peak_memory(gateway: &Gateway) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells the peak");
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
 async fn a_preflight_is_answered_without_a_credential_and_may_be_cached() {
     let bucket = influx().bucket("preflight");
     let gateway = Gateway::start(&config_for(&bucket)).await;
     let asked =
         [("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization,content-type")];
+    // For another method too: the request itself then gets a 405 that the page can read.
+    let other = [("Access-Control-Request-Method", "DELETE")];
+    let answer = Connection::open(gateway.address()).exchange(request("OPTIONS", "/v1/telemetry", &other, b""));
+    assert_eq!((answer.status, has_cors(&answer)), (200, true), "{answer:?}");
     for target in ["/v1/telemetry", "/v1/telemetry/any", "/api/telemetry/ingest", "/ingest"] {
         let answer = Connection::open(gateway.address()).exchange(request("OPTIONS", target, &asked, b""));
         assert_eq!(answer.status, 200, "{target}: {answer:?}");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Gateway, browser, eventually, http, influx};
+use crate::support::{Connection, Gateway, browser, eventually, http, influx};
 
 /// The `curl` command that the gateway prints.
 fn printed_curl(gateway: &Gateway) -> String {
@@ -113,6 +113,47 @@ async fn the_page_sends_a_real_event_and_shows_what_came_of_it() {
     .await;
     assert_eq!(ledger["tenants"]["demo"]["accepted"], 1);
     tab.close();
+}
+
+#[tokio::test]
+async fn the_page_with_its_key_is_for_this_machine_and_no_other_site() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start_dev(folder.path()).await;
+    let port = gateway.address().port();
+    let ask = |target: &str, host: &str, origin: &str| {
+        let origin = if origin.is_empty() { String::new() } else { format!("Origin: {origin}\r\n") };
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{origin}Connection: close\r\n\r\n");
+        Connection::open(gateway.address()).exchange(request)
+    };
+    let (ip, name) = (format!("127.0.0.1:{port}"), format!("localhost:{port}"));
+    for target in ["/", "/playground/seen"] {
+        for (host, origin) in [(&ip, String::new()), (&name, String::new()), (&ip, format!("http://{ip}"))] {
+            assert_eq!(ask(target, host, &origin).status, 200, "{target} {host} {origin}");
+        }
+        // By a name of its own that points here (DNS rebinding), or from a page of its own.
+        let rebound = format!("evil.example:{port}");
+        for (host, origin) in
+            [(&rebound, ""), (&ip, "https://evil.example"), (&ip, "null"), (&ip, "http://127.0.0.1:1")]
+        {
+            let answer = ask(target, host, origin);
+            assert_eq!(answer.status, 404, "{target} {host} {origin}");
+            assert!(!answer.text().contains("key\":"), "{}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn lines_that_are_tidied_away_while_it_runs_start_a_new_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Gateway::start_dev(folder.path()).await;
+    let curl = printed_curl(&gateway);
+    let lines = folder.path().join("data/lines");
+    let points = || lines_below(&lines).iter().filter(|line| line.starts_with("frontend_performance,")).count();
+    for round in 0..2 {
+        assert!(paste(&curl).starts_with("HTTP/1.1 202"));
+        eventually(Duration::from_secs(5), || async { if points() == 1 { Ok(()) } else { Err(round) } }).await;
+        std::fs::remove_dir_all(&lines).unwrap();
+    }
 }
 
 #[tokio::test]
