@@ -55,6 +55,8 @@ pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
         .timeout(*timeout)
         .connect_timeout((*timeout).min(Duration::from_secs(5)))
         .pool_idle_timeout(Duration::from_secs(60))
+        // reqwest 0.11 still carries h2 0.3, which takes empty frames without a bound (RUSTSEC-2026-0258): no HTTP/2, whatever a server offers.
+        .http1_only()
         // A redirect would carry the token and a tenant's data to another place.
         .redirect(reqwest::redirect::Policy::none());
     ClientBuilder::with_builder(builder, *url, *org, *token).build().map_err(|e| format!("influxdb.url {url:?}: {e}"))
