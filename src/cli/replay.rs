@@ -89,6 +89,7 @@ async fn replay(
 }
 
 fn dry_run(files: &[PathBuf]) -> Result<(), Failure> {
+    let mut damaged = 0;
     for file in files {
         let source = read(file)?;
         say(format_args!(
@@ -97,9 +98,12 @@ fn dry_run(files: &[PathBuf]) -> Result<(), Failure> {
             source.points(),
             source.records.len()
         ));
-        source.tell(file);
+        damaged += u32::from(!source.tell(file));
     }
-    Ok(())
+    match damaged {
+        0 => Ok(()),
+        n => Err(Failure::Failed(format!("{n} of {} files are damaged or cut short: see above", files.len()))),
+    }
 }
 
 fn read(file: &Path) -> Result<Source, Failure> {

@@ -29,10 +29,11 @@ async fn run(path: &Path, dry_run: bool, influx: Option<&Influx>) -> Result<(), 
     replay(args, influx, path.parent().unwrap(), 1 << 20, Clock::system(), PACE, Duration::from_millis(300)).await
 }
 
+const LETTER: &str = r#"{"time":"2026-01-01T00:00:00Z","tenant":"acme","bucket":"b","reason":"r","line":"m v=1 1"}"#;
+
 fn a_letters_file(dir: &Path) -> PathBuf {
     let file = dir.join("acme.jsonl");
-    let letter = r#"{"time":"2026-01-01T00:00:00Z","tenant":"acme","bucket":"b","reason":"r","line":"m v=1 1"}"#;
-    std::fs::write(&file, format!("{letter}\nnot json\n{letter}\n{{\"torn")).unwrap();
+    std::fs::write(&file, format!("{LETTER}\nnot json\n{LETTER}\n{{\"torn")).unwrap();
     file
 }
 
@@ -47,8 +48,18 @@ fn damaged_letters_are_told_by_number_and_a_torn_tail_is_seen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_touches_nothing_and_needs_no_server() {
     let dir = tempfile::tempdir().unwrap();
-    let file = a_letters_file(dir.path());
+    let file = dir.path().join("acme.jsonl");
+    std::fs::write(&file, format!("{LETTER}\n")).unwrap();
     assert_eq!(run(&file, true, None).await, Ok(()));
+    assert!(file.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_over_a_damaged_file_fails_and_touches_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = a_letters_file(dir.path());
+    let failure = run(&file, true, None).await.unwrap_err();
+    assert!(failure.code() == 1 && failure.to_string().contains("1 of 1 files are damaged"), "{failure}");
     assert!(file.exists());
 }
 

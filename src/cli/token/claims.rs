@@ -36,6 +36,9 @@ pub(super) fn build(
                 "--claim {name}: follows from the issuer's settings and --ttl; leave it out"
             )));
         }
+        if name == issuer.tenant_claim {
+            return Err(Failure::Misuse(format!("--claim {name}: names the tenant; say it with --tenant")));
+        }
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         claims.insert(name.to_owned(), value);
     }

@@ -102,6 +102,7 @@ fn every_misuse_says_what_to_do() {
         ("token --tenant acme --issuer hmac --ttl 0s", Some(&settings), "--ttl"),
         ("token --tenant acme --issuer hmac --claim role", Some(&settings), "NAME=VALUE"),
         ("token --tenant acme --issuer hmac --claim exp=1", Some(&settings), "--ttl"),
+        ("token --tenant acme --issuer hmac --claim tid=beta", Some(&settings), "--tenant"),
         ("token --write-key --origin app.example", None, "scheme://host"),
         ("token --write-key --origin https://app.example/", None, "without a path"),
     ];
