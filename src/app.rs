@@ -26,7 +26,7 @@ use crate::enrich::Enricher;
 use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, State};
 use crate::ingest;
 use crate::metrics::Metrics;
-use crate::outcome::{Account, Ledger};
+use crate::outcome::Ledger;
 use crate::spool::Spool;
 
 /// Why a gateway does not start: what, where, and what to do.
@@ -152,9 +152,4 @@ fn playground(settings: &Settings, admin: SocketAddr) -> Option<Playground> {
         admin: format!("http://{admin}"),
         last: Mutex::default(),
     })
-}
-
-/// The gateway's own row: its points are delivered like others, but are no tenant's. The name is no possible tenant id.
-fn own_account() -> Arc<Account> {
-    Account::detached("(gateway)")
 }

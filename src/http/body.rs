@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -12,9 +13,14 @@ use super::problem::Problem;
 /// How long a body may take from its first byte to its last: a slow sender must not hold a place in flight for ever.
 const READ_TIME: Duration = Duration::from_secs(30);
 
+/// The length that a request announces; `None` for a chunked body.
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Reads the whole body, `max` bytes at the most.
 pub async fn read(request: &HttpRequest, body: web::Payload, max: usize) -> Result<Bytes, Problem> {
-    let declared = request.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let declared = declared_length(request.headers());
     if let Some(declared) = declared
         && declared > max
     {

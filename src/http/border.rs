@@ -34,7 +34,7 @@ pub async fn keep_alive_and_observe(
     let started = monotonic();
     let state = request.app_data::<web::Data<State>>().cloned();
     let is_ingest = super::ingest::is_ingest_path(request.path());
-    let declared = request.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let declared = super::body::declared_length(request.headers());
     let body = Rc::new(RefCell::new(request.take_payload()));
     request.set_payload(Payload::from(Box::pin(SharedBody(Rc::clone(&body))) as BoxedBody));
 

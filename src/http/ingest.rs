@@ -86,7 +86,10 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         account.tags_dropped(tags_dropped);
         state.metrics.tags_dropped(tags_dropped);
     }
-    account.rejected(rejected.iter().cloned());
+    // A good request takes the account's lock once, when the spool accepts it.
+    if !rejected.is_empty() {
+        account.rejected(rejected.iter().cloned());
+    }
     if points == 0 {
         return nothing_valid(rejected);
     }
