@@ -24,8 +24,8 @@ mod tests;
 pub use catalog::{Bounds, Catalog, FieldRule, FieldType, Measurement};
 pub use finding::{Finding, Findings, Place};
 pub use settings::{
-    Algorithm, Durability, Enrich, Influx, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, PathRule, Profile,
-    Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantSettings, WriteKey,
+    Algorithm, Durability, Enrich, Influx, Issuer, IssuerKey, Limits, Log, LogFormat, OnFull, OriginRule, PathRule,
+    Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantSettings, WriteKey,
 };
 pub use sources::{Sources, load, load_without_destination};
 pub use tenant_id::TenantId;

@@ -35,6 +35,30 @@ impl WriteResult {
     }
 }
 
+/// What was found in the spool's log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpoolFind {
+    /// A record that waited when the last process ended.
+    Recovered,
+    /// A torn tail, cut off.
+    Truncated,
+    /// A damaged place, copied aside and skipped.
+    Quarantined,
+    /// A file that cannot be read, set aside.
+    SetAside,
+}
+
+impl SpoolFind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::Truncated => "truncated",
+            Self::Quarantined => "quarantined",
+            Self::SetAside => "set_aside",
+        }
+    }
+}
+
 /// All metrics of the process. Shared by `Arc`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -51,6 +75,8 @@ pub struct Metrics {
     spool_limit_bytes: IntGauge,
     spool_points: IntGauge,
     spool_oldest_seconds: prometheus::Gauge,
+    fsync_seconds: Histogram,
+    spool_records: IntCounterVec,
 }
 
 impl Metrics {
@@ -97,6 +123,22 @@ impl Metrics {
                 "tagline_spool_oldest_seconds",
                 "Age of the oldest point that waits",
             )?,
+            fsync_seconds: Histogram::with_opts(
+                HistogramOpts::new(
+                    "tagline_spool_fsync_seconds",
+                    "One fdatasync of the spool's log, for all requests that waited for it",
+                )
+                .buckets(vec![
+                    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+                ]),
+            )?,
+            spool_records: IntCounterVec::new(
+                Opts::new(
+                    "tagline_spool_records_total",
+                    "Finds in the spool's log: records recovered at a start, torn tails truncated, damaged places quarantined, files set aside",
+                ),
+                &["found"],
+            )?,
             registry,
         };
         metrics.register()?;
@@ -121,7 +163,9 @@ impl Metrics {
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_limit_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_points.clone()))?;
-        self.registry.register(Box::new(self.spool_oldest_seconds.clone()))
+        self.registry.register(Box::new(self.spool_oldest_seconds.clone()))?;
+        self.registry.register(Box::new(self.fsync_seconds.clone()))?;
+        self.registry.register(Box::new(self.spool_records.clone()))
     }
 
     /// A request to an ingest route was answered.
@@ -145,6 +189,16 @@ impl Metrics {
     /// Dead letters were deleted to stay within the bound.
     pub fn dead_letters_evicted(&self, letters: u64) {
         self.dead_letters_evicted.inc_by(letters);
+    }
+
+    /// The spool's log was made durable.
+    pub fn fsync(&self, took: Duration) {
+        self.fsync_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Something was found in the spool's log, so many times.
+    pub fn spool_found(&self, find: SpoolFind, count: u64) {
+        self.spool_records.with_label_values(&[find.as_str()]).inc_by(count);
     }
 
     /// Free tags were left out.

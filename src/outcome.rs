@@ -109,17 +109,23 @@ pub enum Loss {
     Shutdown,
     /// The destination refused it for good, and its dead letter could not be written.
     DeadLetterUnwritten,
+    /// The disk no longer holds its record as it was written.
+    Damaged,
+    /// The spool was full, and `spool.on_full = "drop_oldest"` made room.
+    DroppedOldest,
 }
 
 impl Loss {
     /// Every loss, in the order of the counters.
-    pub const ALL: [Self; 2] = [Self::Shutdown, Self::DeadLetterUnwritten];
+    pub const ALL: [Self; 4] = [Self::Shutdown, Self::DeadLetterUnwritten, Self::Damaged, Self::DroppedOldest];
 
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shutdown => "shutdown",
             Self::DeadLetterUnwritten => "dead_letter_unwritten",
+            Self::Damaged => "damaged",
+            Self::DroppedOldest => "dropped_oldest",
         }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! The memory spool stands here; a segment log on disk takes the same doors (`append`, `next`, `settle`) without moving a wall.
 
+mod log;
 mod memory;
 mod record;
 #[cfg(test)]
@@ -52,6 +53,11 @@ pub enum Refused {
         /// The spool's bound, bytes.
         limit: u64,
     },
+    /// The disk failed: nothing can be made durable now.
+    Disk {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The gateway stops.
     Closed,
 }
@@ -69,6 +75,17 @@ pub struct Pending {
     pub oldest: Option<UnixNanos>,
 }
 
+/// How the spool is, for readiness.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Health {
+    /// Why the disk takes nothing now; mended when a write succeeds again.
+    pub failed: Option<String>,
+    /// Whether the disk had no space at the last write.
+    pub no_space: bool,
+    /// Files of the log that could not be read and were set aside, and damaged places that were copied aside, by name.
+    pub set_aside: Vec<String>,
+}
+
 /// The spool; cheap to clone, all clones are the same spool.
 #[derive(Clone, Debug)]
 pub struct Spool(Arc<Memory>);
@@ -83,6 +100,19 @@ impl Spool {
     pub async fn append(&self, submission: Submission) -> Result<(), Refused> {
         self.0.append(submission)
     }
+
+    /// How it is. A spool in memory is always well.
+    pub fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// Whether what it took outlives the process: it needs no spill file at the end.
+    pub fn is_durable(&self) -> bool {
+        false
+    }
+
+    /// Ends it after [`Spool::close`]: what has ended is written down, and the folder is free for the next process.
+    pub async fn shut_down(&self) {}
 
     /// What waits now, over all destinations.
     pub fn pending(&self) -> Pending {

@@ -15,9 +15,6 @@ use crate::enrich::{FieldValue, Point};
 use crate::outcome::{Account, Ledger};
 use crate::spool::{Spool, Submission};
 
-/// The gateway's own row: its points are delivered like others, but are no tenant's. The name is no possible tenant id.
-const OWN_ROW: &str = "(gateway)";
-
 /// How often a delta is written.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -60,7 +57,7 @@ struct Shared {
 
 impl Reporter {
     pub(super) fn start(sources: Sources) -> Self {
-        let shared = Arc::new(Shared { sources, account: Account::detached(OWN_ROW), reported: Mutex::default() });
+        let shared = Arc::new(Shared { account: sources.ledger.own(), sources, reported: Mutex::default() });
         let ticks = Arc::clone(&shared);
         let ticking = tokio::spawn(async move {
             let mut every = tokio::time::interval(EVERY);

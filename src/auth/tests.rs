@@ -158,7 +158,9 @@ pub(crate) fn settings() -> Settings {
         spool: SpoolSettings {
             dir: "data".into(),
             durability: config::Durability::Memory,
+            max_bytes: 1 << 20,
             max_memory: 1 << 20,
+            on_full: config::OnFull::Reject,
             max_dead_letters: 1 << 20,
         },
         log: Log { format: LogFormat::Text, level: "info".to_owned() },

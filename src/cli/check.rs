@@ -56,8 +56,11 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
         None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
     }
     writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;
-    let Durability::Memory = settings.spool.durability;
-    writeln!(out, "  spool      memory; files in {}", settings.spool.dir.display())
+    let durability = match settings.spool.durability {
+        Durability::Fsync => "on disk (fsync)",
+        Durability::Memory => "memory",
+    };
+    writeln!(out, "  spool      {durability}; files in {}", settings.spool.dir.display())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::finding::{Findings, Place};
 use super::section::Section;
 use super::settings::{
-    Durability, Enrich, Limits, Log, LogFormat, Profile, Server, SessionMode, Settings, SpoolSettings,
+    Durability, Enrich, Limits, Log, LogFormat, OnFull, Profile, Server, SessionMode, Settings, SpoolSettings,
 };
 use super::sources::Sources;
 use super::tree::Places;
@@ -208,8 +208,9 @@ fn spool(section: &Section<'_>, profile: Profile) -> SpoolSettings {
     let default = if profile == Profile::Dev { "data" } else { "/var/lib/tagline" };
     SpoolSettings {
         dir: section.text("dir").unwrap_or(default).into(),
-        // The only one that the schema lets pass.
         durability: Durability::Memory,
+        max_bytes: 10 << 30,
+        on_full: OnFull::Reject,
         max_memory: set(section.size("max_memory")),
         max_dead_letters: set(section.size("max_dead_letters")),
     }

@@ -145,19 +145,34 @@ pub struct Enrich {
 /// What 202 stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
+    /// The point is on disk: fdatasync has confirmed it.
+    Fsync,
     /// The point is in the gateway's memory.
     Memory,
+}
+
+/// What happens when the spool is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnFull {
+    /// New requests get 503.
+    Reject,
+    /// The oldest points make room, counted as lost.
+    DropOldest,
 }
 
 /// `[spool]`
 #[derive(Clone, Debug)]
 pub struct SpoolSettings {
-    /// Where spill files, dead letters, and the files of a gateway without InfluxDB go.
+    /// Where the log, spill files, dead letters, and the files of a gateway without InfluxDB go.
     pub dir: PathBuf,
     /// What 202 stands for.
     pub durability: Durability,
-    /// Most bytes of line protocol in memory that wait for delivery.
+    /// Most bytes of the log on disk (durability `fsync`).
+    pub max_bytes: u64,
+    /// Most bytes of line protocol in memory that wait for delivery. Beyond it the backlog lies on disk alone (`fsync`), or requests get 503 (`memory`).
     pub max_memory: u64,
+    /// What happens when the spool is full.
+    pub on_full: OnFull,
     /// Most bytes of dead letters kept, over all tenants.
     pub max_dead_letters: u64,
 }

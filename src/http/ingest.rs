@@ -163,6 +163,11 @@ fn no_room(refused: Refused) -> Problem {
             "the gateway's spool, or the tenant's share of it, is full; nothing of this request was taken",
             retry_after,
         ),
+        Refused::Disk { retry_after } => (
+            "disk_failed",
+            "the gateway's disk failed, so nothing of this request is promised; send it again (with timestamp and seq an event stays one point)",
+            retry_after,
+        ),
         Refused::Closed => {
             ("stopping", "this gateway is stopping; nothing of this request was taken", Duration::from_secs(1))
         }

@@ -110,6 +110,19 @@ impl Account {
         &self.name
     }
 
+    /// What was counted before a restart is counted on from.
+    pub fn restore(&self, before: &Totals) {
+        let totals = &mut self.lock().totals;
+        totals.accepted += before.accepted;
+        totals.pending += before.pending;
+        totals.delivered += before.delivered;
+        totals.dead_lettered += before.dead_lettered;
+        totals.spilled += before.spilled;
+        for (now, before) in totals.lost.iter_mut().zip(before.lost) {
+            *now += before;
+        }
+    }
+
     /// `points` were taken by the spool: from now on they are pending.
     pub fn accepted(&self, points: u64) {
         let mut state = self.lock();
@@ -167,13 +180,37 @@ impl Account {
     }
 }
 
-/// All accounts. Accounts are never removed: a tenant that goes keeps its history until the process ends.
-#[derive(Debug, Default)]
+/// The row of the gateway's own points. The name is no possible tenant id.
+const OWN_ROW: &str = "(gateway)";
+
+/// All accounts. Accounts are never removed: a tenant that goes keeps its history.
+#[derive(Debug)]
 pub struct Ledger {
     accounts: RwLock<BTreeMap<TenantId, Arc<Account>>>,
+    own: Arc<Account>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { accounts: RwLock::default(), own: Account::detached(OWN_ROW) }
+    }
 }
 
 impl Ledger {
+    /// The gateway's own row: its points are delivered like others, but are no tenant's, and not among [`Ledger::accounts`].
+    pub fn own(&self) -> Arc<Account> {
+        Arc::clone(&self.own)
+    }
+
+    /// The account of a name that a record carries: a tenant's, the gateway's own, or, of a name that is no tenant id, one of its own.
+    pub fn named(&self, name: &str) -> Arc<Account> {
+        match TenantId::parse(name) {
+            Some(tenant) => self.account(&tenant),
+            None if name == OWN_ROW => self.own(),
+            None => Account::detached(name),
+        }
+    }
+
     /// The account of a tenant, made on first use.
     pub fn account(&self, tenant: &TenantId) -> Arc<Account> {
         if let Some(account) = self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(tenant) {

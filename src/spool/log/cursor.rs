@@ -1,0 +1,127 @@
+//! The cursor: which records have ended, and the ledger's totals at that moment.
+//!
+//! Two files, `cursor.a` and `cursor.b`, written in turn, so that a write that tears leaves the other. One line of text
+//! (`tagline-cursor 1 CHECKSUM LENGTH`, CRC-32C of what follows) and a JSON object. The valid one of the higher generation counts; without any,
+//! every record of the log is pending, which only means that what was delivered is delivered again.
+//!
+//! A cursor is durable before a segment whose records it ended is deleted: what is in no segment and not ended in the cursor was lost to damage, and
+//! how many points of whom is the difference of the two.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::storage::{Storage, read_full, write_full};
+
+/// The two files.
+pub(crate) const FILES: [&str; 2] = ["cursor.a", "cursor.b"];
+
+const MAGIC: &str = "tagline-cursor 1 ";
+/// Longest first line.
+const HEAD: usize = 64;
+
+/// What was counted of one account's records that ended wholly; a record of which a part still waits is pending as a whole.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Ended {
+    /// Points of all its records below [`Cursor::next`].
+    pub(crate) accepted: u64,
+    pub(crate) delivered: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) spilled: u64,
+    /// By the loss's stable name.
+    pub(crate) lost: BTreeMap<String, u64>,
+}
+
+impl Ended {
+    /// Points that were accepted and had not ended.
+    pub(crate) fn pending(&self) -> u64 {
+        let lost: u64 = self.lost.values().sum();
+        self.accepted.saturating_sub(self.delivered + self.dead_lettered + self.spilled + lost)
+    }
+}
+
+/// One state of the log.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Cursor {
+    /// Counts up with every write.
+    pub(crate) generation: u64,
+    /// Records from this sequence on were accepted later, and are not in the totals.
+    pub(crate) next: u64,
+    /// The low-water mark: every record below has ended.
+    pub(crate) low: u64,
+    /// Those above that have ended: alternately how many have not and how many have, from `low` on.
+    pub(crate) runs: Vec<u64>,
+    /// By tenant.
+    pub(crate) accounts: BTreeMap<String, Ended>,
+}
+
+impl Cursor {
+    /// The ranges of sequences from the low-water mark on that have ended, in order.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = std::ops::Range<u64>> + '_ {
+        let mut at = self.low;
+        self.runs.chunks(2).map(move |pair| {
+            let from = at.saturating_add(pair[0]);
+            at = from.saturating_add(pair.get(1).copied().unwrap_or(0));
+            from..at
+        })
+    }
+
+    /// Reads the newer of the valid ones. `None`: there is none. The second value names files that are there and not valid.
+    pub(crate) fn read(storage: &dyn Storage) -> io::Result<(Option<Self>, Vec<String>)> {
+        let names = storage.list()?;
+        let (mut newest, mut bad) = (None::<Self>, Vec::new());
+        for name in FILES.iter().filter(|file| names.iter().any(|name| name == *file)) {
+            match read(storage, name) {
+                Ok(Some(cursor)) => {
+                    if newest.as_ref().is_none_or(|newest| newest.generation < cursor.generation) {
+                        newest = Some(cursor);
+                    }
+                }
+                Ok(None) => bad.push((*name).to_owned()),
+                Err(error) => bad.push(format!("{name} ({error})")),
+            }
+        }
+        Ok((newest, bad))
+    }
+
+    /// Writes it over the older file and makes it durable.
+    pub(crate) fn write(&self, storage: &dyn Storage) -> io::Result<()> {
+        let name = FILES[usize::from(self.generation % 2 == 1)];
+        let body = serde_json::to_vec(self)?;
+        let mut text = format!("{MAGIC}{:08x} {}\n", crc32c::crc32c(&body), body.len()).into_bytes();
+        text.extend_from_slice(&body);
+        let (file, created) = match storage.open(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (storage.create(name)?, true),
+            opened => (opened?, false),
+        };
+        // Never cut: blocks that the file has are blocks that a full disk cannot refuse.
+        write_full(&*file, &text, 0)?;
+        file.sync()?;
+        if created { storage.sync() } else { Ok(()) }
+    }
+}
+
+fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<Cursor>> {
+    let file = storage.open(name)?;
+    let mut text = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+    let read = read_full(&*file, &mut text, 0)?;
+    text.truncate(read);
+    Ok(parse(&text))
+}
+
+fn parse(text: &[u8]) -> Option<Cursor> {
+    let end = text.iter().take(HEAD).position(|byte| *byte == b'\n')?;
+    let head = std::str::from_utf8(&text[..end]).ok()?.strip_prefix(MAGIC)?;
+    let (checksum, length) = head.split_once(' ')?;
+    let body = text[end + 1..].get(..length.parse().ok()?)?;
+    if u32::from_str_radix(checksum, 16).ok()? != crc32c::crc32c(body) {
+        return None;
+    }
+    serde_json::from_slice(body).ok()
+}
+
+#[cfg(test)]
+mod tests;
