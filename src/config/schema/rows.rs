@@ -57,7 +57,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("spool.max_bytes", Kind::Size(16 << 20, 64 << 40), "", "Most bytes of the log on disk (`fsync`): how long an outage of InfluxDB may last before it is full. The disk needs that much, and some more for dead letters."),
     row("spool.on_full", choice(&["reject", "drop_oldest"], &[]), "", "What happens when the spool is full. `reject`: new requests get 503; `drop_oldest`: the oldest points make room, counted as lost."),
     row("spool.max_memory", Kind::Size(1 << 20, 64 * GIB), "", "Most bytes of line protocol in memory that wait for delivery. Beyond it the backlog lies on disk alone (`fsync`), or the spool is full (`memory`)."),
-    row("spool.max_dead_letters", Kind::Size(0, 64 * GIB), "", "Most bytes of dead letters kept, over all tenants."),
+    row("spool.max_dead_letters", Kind::Size(0, 64 * GIB), "", "Most bytes of dead letters kept, over all tenants; each keeps within its `spool_share` of it."),
     row("log.format", choice(&["auto", "json", "text"], &[]), "", "`auto`: text in the dev profile, JSON elsewhere."),
     row("log.level", Kind::LogFilter, "", "Such as `info`, or `warn,tagline=debug`."),
     row("issuers.*.issuer", Kind::Text, "required", "The `iss` claim of its tokens; no two issuers share one."),
