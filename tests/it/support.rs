@@ -29,7 +29,7 @@ pub mod sending;
 pub use browser::{Page, Tab, browser};
 pub use command::{Ran, tagline};
 pub use events::{Totals, event, events, now_ms, post};
-pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, config_for};
+pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, IN_MEMORY, config_for};
 pub use http::{Answer, Connection, client};
 pub use influx::{Bucket, Influx, Row, influx};
 pub use keys::{SigningKey, claims};
