@@ -15,6 +15,8 @@
 //! | `….set-aside` | a file that could not be read at a start |
 
 pub(crate) mod cursor;
+#[cfg(test)]
+pub(crate) mod faulty;
 pub(crate) mod format;
 pub(crate) mod scan;
 pub(crate) mod storage;
@@ -26,5 +28,7 @@ pub(crate) fn segment_name(base: u64) -> String {
 
 /// The base in a segment's file name.
 pub(crate) fn segment_base(name: &str) -> Option<u64> {
-    name.strip_suffix(".seg").filter(|base| base.len() == 20)?.parse().ok()
+    let base = name.strip_suffix(".seg")?.parse().ok()?;
+    // What only parses like one (`+…`, too few digits) is another file.
+    (segment_name(base) == name).then_some(base)
 }
