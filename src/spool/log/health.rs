@@ -83,6 +83,13 @@ impl Core {
         }
     }
 
+    /// What was set aside under this name is well again.
+    pub(super) fn no_longer_aside(&self, name: &str) {
+        if let Some(mut trouble) = self.trouble() {
+            trouble.set_aside.retain(|other| other != name);
+        }
+    }
+
     pub(super) fn ask_writer(&self, job: Job) {
         if let Some(log) = &self.log {
             // A writer that has ended needs to do nothing more.

@@ -59,6 +59,7 @@ impl Keeper {
 
     /// One look at everything.
     pub(in crate::spool) fn pass(&mut self, core: &Core) {
+        core.read_again();
         let (cursor, done) = {
             let mut state = core.lock();
             state.segments.pass += 1;
