@@ -43,6 +43,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// What it takes in memory.
+    pub(super) fn cost(&self) -> u64 {
+        self.lines.len() as u64 + RECORD_OVERHEAD
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         u64::from(self.points) == self.origin.tally.points
     }
@@ -62,7 +67,7 @@ pub(super) struct Live {
 pub(super) struct Bounds {
     /// Over all.
     pub(super) bytes: u64,
-    /// Lines in memory, of a spool with a log.
+    /// What lines in memory take, of a spool with a log.
     pub(super) memory: u64,
     pub(super) on_full: OnFull,
 }
@@ -76,7 +81,7 @@ pub(super) struct State {
     /// By sequence, so that the first is the oldest.
     pub(super) live: BTreeMap<u64, Live>,
     pub(super) queues: HashMap<Arc<str>, Queue>,
-    /// Lines that wait in memory and could give way, bytes.
+    /// What lines that wait in memory take, bytes.
     pub(super) resident: u64,
     pub(super) segments: Segments,
 }
@@ -146,10 +151,12 @@ impl Core {
             return Err(Refused::TooLarge { limit: self.bounds.bytes });
         }
         loop {
-            let used = state.books.bytes.max(state.segments.disk() + state.reserved);
+            // What is done and cannot be deleted fills the disk all the same; what is about to be, not.
+            let lingering = state.segments.lingering().saturating_sub(self.bounds.bytes / 4);
+            let used = state.books.bytes.max(state.segments.disk() + state.reserved) + lingering;
             match state.books.admit(account, *share, destination, cost, used) {
                 Ok(()) => break,
-                Err(Excess::Whole(_)) if self.bounds.on_full == OnFull::DropOldest && self.drop_oldest(&mut state) => {}
+                Err(Excess::Whole(_)) if self.bounds.on_full == OnFull::DropOldest && lingering == 0 && self.drop_oldest(&mut state) => {}
                 Err(excess) => return Err(excess.into()),
             }
         }
@@ -204,10 +211,11 @@ impl Core {
         let owner = Owner { account, destination: Arc::clone(&destination) };
         let origin = Arc::new(Origin { sequence, accepted, owner, tally });
         state.go_live(&origin);
-        state.resident += lines.len() as u64;
+        let waiting = Waiting { origin, lines, points };
+        state.resident += waiting.cost();
         self.announce(state, &destination);
         if let Some(queue) = state.queues.get_mut(&destination) {
-            queue.push(Waiting { origin, lines, points });
+            queue.push(waiting);
         }
     }
 
@@ -310,7 +318,7 @@ impl Core {
 
     pub(super) fn give_back(&self, waiting: Waiting) {
         let mut state = self.lock();
-        state.resident += waiting.lines.len() as u64;
+        state.resident += waiting.cost();
         let queue = state.queues.entry(Arc::clone(&waiting.origin.owner.destination)).or_default();
         queue.give_back(waiting);
     }
@@ -318,12 +326,16 @@ impl Core {
     /// The oldest lines in memory give way to newer ones: the log has them.
     fn evict(&self, state: &mut State) {
         while state.resident > self.bounds.memory {
-            let most = state.queues.values_mut().max_by_key(|queue| queue.resident_bytes());
-            let Some(waiting) = most.and_then(Queue::evict) else {
-                return;
-            };
-            state.resident = state.resident.saturating_sub(waiting.lines.len() as u64);
-            state.live.remove(&waiting.origin.sequence);
+            // Of parts of records the log has only the whole: a queue of nothing else has nothing to give.
+            let State { queues, resident, live, .. } = &mut *state;
+            let most = queues.values_mut().filter(|queue| queue.can_evict()).max_by_key(|queue| queue.resident_bytes());
+            let Some(most) = most else { return };
+            while *resident > self.bounds.memory
+                && let Some(waiting) = most.evict()
+            {
+                *resident = resident.saturating_sub(waiting.cost());
+                live.remove(&waiting.origin.sequence);
+            }
         }
     }
 
@@ -378,6 +390,6 @@ impl State {
 
     /// It waits in no queue any more.
     fn left_queue(&mut self, waiting: &Waiting) {
-        self.resident = self.resident.saturating_sub(waiting.lines.len() as u64);
+        self.resident = self.resident.saturating_sub(waiting.cost());
     }
 }

@@ -30,11 +30,15 @@ pub(in crate::spool) struct Keeper {
     /// Bytes of the headroom file, and whether it is there.
     headroom: usize,
     has_headroom: bool,
+    /// Segments of which the file has still to go: what waited in them stands in another one.
+    pub(super) gathered: Vec<u64>,
+    /// Before this pass nothing is gathered.
+    pub(super) rest: u64,
 }
 
 impl Keeper {
     pub(in crate::spool) fn new(storage: Arc<dyn Storage>, headroom: usize, has_headroom: bool) -> Self {
-        Self { storage, headroom, has_headroom }
+        Self { storage, headroom, has_headroom, gathered: Vec::new(), rest: 0 }
     }
 
     /// Until it is stopped, or the spool is gone.

@@ -22,6 +22,8 @@ pub(super) enum Op {
     /// So many of a bucket are taken and end.
     Drain(usize, usize, Outcome),
     Pass(usize),
+    /// What a paused bucket makes of a log: much comes and goes beside a little that stays.
+    Traffic(usize),
     Later(u64),
     Fail(Call, u64, u64, Fault),
     Room(Option<u64>),
@@ -89,6 +91,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         20 => of_core(),
         8 => Just(Op::Commit),
         6 => prop_oneof![3 => 1..3_usize, 1 => 10..25_usize].prop_map(Op::Pass),
+        4 => (1..6_usize).prop_map(Op::Traffic),
         1 => (0..10_u64).prop_map(Op::Later),
         3 => fault(),
         1 => prop::option::of(4_000..40_000_u64).prop_map(Op::Room),
@@ -115,6 +118,15 @@ impl World {
                 self.disk.set_capacity(bytes.unwrap_or(1 << 40));
             }
             Op::Heal => self.heal(),
+            Op::Traffic(rounds) => {
+                for _ in 0..*rounds {
+                    self.run(&Op::Admit(vec![(0, 2, 1, 40), (1, 0, 3, 300), (0, 0, 2, 500)]));
+                    self.run(&Op::Commit);
+                    self.run(&Op::Drain(0, 3, Outcome::Delivered));
+                    self.run(&Op::Pass(1));
+                }
+                self.run(&Op::Pass(10));
+            }
             Op::Later(seconds) => self.clock.advance(std::time::Duration::from_secs(*seconds)),
             Op::Crash(luck) => self.crash(luck),
             Op::CrashTwice(first, after, second) => {
