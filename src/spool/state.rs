@@ -156,7 +156,8 @@ impl Core {
             let used = state.books.bytes.max(state.segments.disk() + state.reserved) + lingering;
             match state.books.admit(account, *share, destination, cost, used) {
                 Ok(()) => break,
-                Err(Excess::Whole(_)) if self.bounds.on_full == OnFull::DropOldest && lingering == 0 && self.drop_oldest(&mut state) => {}
+                Err(Excess::Whole(_))
+                    if self.bounds.on_full == OnFull::DropOldest && lingering == 0 && self.drop_oldest(&mut state) => {}
                 Err(excess) => return Err(excess.into()),
             }
         }

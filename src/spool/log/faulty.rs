@@ -210,8 +210,7 @@ impl Faulty {
     fn with(files: Vec<Body>, entries: BTreeMap<String, usize>, capacity: usize) -> Self {
         let durable = entries.clone();
         let (changes, plans) = (Vec::new(), Vec::new());
-        let disk =
-            Disk { files, entries, durable, changes, capacity, plans, calls: 0, off: false, trespasses: 0 };
+        let disk = Disk { files, entries, durable, changes, capacity, plans, calls: 0, off: false, trespasses: 0 };
         Self(Arc::new(Mutex::new(disk)), Arc::default())
     }
 

@@ -58,7 +58,11 @@ impl Keeper {
         let chosen = {
             let state = core.lock();
             let pressed = state.books.limit / 5 * 4 <= state.segments.disk();
-            let run = if state.segments.pass < self.rest { None } else { state.worth_gathering(pressed, core.segment_bytes()) };
+            let run = if state.segments.pass < self.rest {
+                None
+            } else {
+                state.worth_gathering(pressed, core.segment_bytes())
+            };
             // One moment for both: what has ended by now is not copied, and is in this cursor.
             run.map(|run| (run, state.segments.cursor()))
         };

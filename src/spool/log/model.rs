@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::super::{Refused, Submission};
 use super::super::record::Record;
 use super::super::state::Core;
+use super::super::{Refused, Submission};
 use super::faulty::Faulty;
 use super::format::FILE_HEADER;
 use super::scan::{Found, Scan};
@@ -135,15 +135,21 @@ impl World {
     fn start(&mut self) -> bool {
         let ledger = Ledger::default();
         let storage: Arc<Faulty> = Arc::new(self.disk.clone());
-        let parts =
-            match assemble(storage, &self.options, sizes(), &ledger, self.clock.clone(), Arc::clone(&self.metrics), None)
-            {
-                Ok(parts) => parts,
-                Err(error) => {
-                    assert!(self.book().faults, "a start failed: {error}");
-                    return false;
-                }
-            };
+        let parts = match assemble(
+            storage,
+            &self.options,
+            sizes(),
+            &ledger,
+            self.clock.clone(),
+            Arc::clone(&self.metrics),
+            None,
+        ) {
+            Ok(parts) => parts,
+            Err(error) => {
+                assert!(self.book().faults, "a start failed: {error}");
+                return false;
+            }
+        };
         let Parts { core, writer, keeper, jobs, wakes } = parts;
         let (writer, keeper) = (Mutex::new(writer), Mutex::new(keeper));
         self.up = Some(Arc::new(Up { core, writer, keeper, jobs: Mutex::new(jobs), wakes: Mutex::new(wakes), ledger }));
@@ -237,7 +243,8 @@ impl World {
             (sum.0 + weights.0, sum.1 + weights.1, sum.2 + weights.2)
         });
         assert_eq!(state.resident, whole + parts + ahead);
-        let lens: u64 = state.segments.iter().filter(|segment| segment.waiting().records > 0).map(|segment| segment.len).sum();
+        let lens: u64 =
+            state.segments.iter().filter(|segment| segment.waiting().records > 0).map(|segment| segment.len).sum();
         assert_eq!(state.segments.disk(), lens);
         assert_eq!(self.disk.trespasses(), 0, "a segment was written to after a sync of it had failed");
         // Beside the bound: headers, the headroom and its successor, one copy of a segment, two cursors.

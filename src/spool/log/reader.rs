@@ -96,7 +96,10 @@ impl Core {
             // What is done is deleted meanwhile, and nobody misses it.
             if let Some(segment) = state.segments.get_mut(task.base) {
                 segment.unreadable = true;
-                tracing::error!(segment = segment_name(task.base), "a segment of the spool's log cannot be read: {why}");
+                tracing::error!(
+                    segment = segment_name(task.base),
+                    "a segment of the spool's log cannot be read: {why}"
+                );
                 self.set_aside(unreadable(task.base));
             }
             return true;
@@ -144,7 +147,13 @@ impl Core {
     }
 
     /// Finds what waits in a part of a segment, and copies aside what is no record.
-    fn survey(&self, log: &Log, known: &Segment, from: u64, found: &mut HashMap<u64, (Owner, Tally)>) -> io::Result<()> {
+    fn survey(
+        &self,
+        log: &Log,
+        known: &Segment,
+        from: u64,
+        found: &mut HashMap<u64, (Owner, Tally)>,
+    ) -> io::Result<()> {
         let name = segment_name(known.base);
         let file = log.storage.open(&name)?;
         let mut scan = Scan::new(&*file, from, known.len);
@@ -250,6 +259,8 @@ fn harvest(storage: &dyn Storage, destination: &str, task: &Task, most: usize) -
                 }
                 Some(Found::Damage(_) | Found::Tail(_)) => harvest.damaged = true,
                 None => {
+                    // A file that is shorter than it was may end behind a whole record.
+                    harvest.damaged |= scan.at() < task.len;
                     harvest.upto = task.until;
                     break;
                 }

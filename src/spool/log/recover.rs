@@ -201,7 +201,10 @@ impl Taking<'_> {
         if found.values().any(|waits| waits.since > 0) {
             // A process that was killed may have left it to the kernel, and from now on it counts as accepted.
             if let Err(error) = file.sync() {
-                tracing::warn!(segment = name, "what was found could not be made durable: {error}; nobody was told that it is");
+                tracing::warn!(
+                    segment = name,
+                    "what was found could not be made durable: {error}; nobody was told that it is"
+                );
             }
         }
         segment.sealed = true;
