@@ -39,7 +39,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -125,7 +125,7 @@ pub enum OpenError {
 pub(in crate::spool) struct Log {
     storage: Arc<dyn Storage>,
     jobs: Sender<Job>,
-    keeper: Sender<Wake>,
+    keeper: SyncSender<Wake>,
     trouble: Mutex<health::Trouble>,
     /// Held for writing while a segment's file is exchanged.
     files: RwLock<()>,
@@ -171,8 +171,9 @@ pub(in crate::spool) fn assemble(
     lock: Option<File>,
 ) -> io::Result<Parts> {
     let recovered = recover::recover(&*storage, ledger, &metrics)?;
+    #[expect(clippy::disallowed_methods, reason = "what is in it was admitted, and the spool's bound is its bound")]
     let (jobs, job_queue) = channel();
-    let (keeper, wakes) = channel();
+    let (keeper, wakes) = sync_channel(1);
     let has_headroom = storage.list()?.iter().any(|name| name == HEADROOM);
     let log = Log {
         storage: Arc::clone(&storage),
@@ -188,7 +189,9 @@ pub(in crate::spool) fn assemble(
     let writer = Writer::new(Arc::clone(&storage), metrics, sizes.segment, recovered.next);
     let keeper = Keeper::new(storage, sizes.headroom, has_headroom);
     let core = Arc::new(Core::new(bounds, clock, Some(log), recovered.segments));
-    recovered.set_aside.into_iter().for_each(|name| drop(core.set_aside(name)));
+    for name in recovered.set_aside {
+        core.set_aside(name);
+    }
     Ok(Parts { core, writer, keeper, jobs: job_queue, wakes })
 }
 
@@ -211,8 +214,8 @@ impl Log {
     }
 
     pub(in crate::spool) fn wake_keeper(&self) {
-        // A keeper that has ended needs to do nothing more.
-        let _ = self.keeper.send(Wake::Now);
+        // One that was asked already, or has ended, needs to be asked no more.
+        let _ = self.keeper.try_send(Wake::Now);
     }
 
     /// Hands a submission to the committing thread; it comes back when that has ended.

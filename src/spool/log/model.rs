@@ -6,6 +6,7 @@
 mod damage;
 mod ops;
 mod property;
+mod run;
 mod scripted;
 mod stress;
 
@@ -98,13 +99,15 @@ struct World {
     book: Arc<Mutex<Book>>,
 }
 
+type Answer = tokio::sync::oneshot::Receiver<Result<(), Refused>>;
+
 /// What the spool must know.
 #[derive(Default)]
 struct Book {
     made: Vec<Made>,
     held: Vec<Record>,
     /// Admitted, and not committed.
-    admitted: Vec<(usize, Append, tokio::sync::oneshot::Receiver<Result<(), Refused>>)>,
+    admitted: Vec<(usize, Append, Answer)>,
     /// Something was made to fail since the start of this process.
     faults: bool,
 }

@@ -64,7 +64,7 @@ impl Core {
     /// Segments that could not be read are tried again, now and then.
     pub(super) fn read_again(&self) {
         let mut state = self.lock();
-        if state.segments.pass % AGAIN != 0 {
+        if !state.segments.pass.is_multiple_of(AGAIN) {
             return;
         }
         let bases = state.segments.iter().filter(|segment| segment.unreadable).map(|segment| segment.base);

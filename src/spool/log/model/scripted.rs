@@ -88,10 +88,10 @@ fn a_failure_of_any_kind_at_every_call_costs_nothing() {
     }
 }
 
-/// Eight segments, in each of which one record of a paused bucket waits.
-fn mostly_ended() -> World {
+/// Segments, in each of which one record of a paused bucket waits.
+fn mostly_ended(count: usize) -> World {
     let mut world = World::new(options());
-    for _ in 0..8 {
+    for _ in 0..count {
         for op in [admit(0, 0, 3, 700), admit(1, 2, 1, 20), Op::Commit, Op::Drain(0, 1, Outcome::Delivered)] {
             world.step(&op);
         }
@@ -105,24 +105,26 @@ fn segments(world: &World) -> usize {
 
 #[test]
 fn what_was_gathered_twice_while_an_old_file_stays_is_there_after_a_start() {
-    let mut world = mostly_ended();
-    assert_eq!(segments(&world), 8);
-    // None of the old files can be removed.
+    let mut world = mostly_ended(4);
+    assert_eq!(segments(&world), 4);
+    // None of the old files can be removed at first; later ones can.
     world.step(&Op::Fail(Call::Remove, 0, 100_000, Fault::Io));
     world.step(&Op::Pass(30));
-    for _ in 0..8 {
+    for _ in 0..4 {
         for op in [admit(0, 0, 3, 700), admit(1, 2, 1, 20), Op::Commit, Op::Drain(0, 1, Outcome::Delivered)] {
             world.step(&op);
         }
     }
+    world.step(&Op::Heal);
     world.step(&Op::Pass(30));
+    assert!(segments(&world) <= 3);
     world.step(&Op::Crash(vec![255]));
     world.finish();
 }
 
 #[test]
 fn nothing_is_gathered_over_a_segment_that_was_set_aside() {
-    let mut world = mostly_ended();
+    let mut world = mostly_ended(8);
     world.end_in_order();
     // One in the middle cannot be read at this start: what waits in it is lost, and no more.
     let names: Vec<String> =
@@ -227,4 +229,15 @@ fn a_segment_that_is_deleted_while_somebody_opens_it_is_no_trouble() {
     let second = up.core.try_next(&"main".into()).unwrap();
     assert_eq!(second.origin.sequence, 2);
     assert_eq!(up.core.health_of_log().unwrap().set_aside, [] as [String; 0]);
+}
+
+#[test]
+fn a_reader_comes_to_an_end_where_all_is_in_memory_already() {
+    for rounds in 1..4 {
+        let mut world = World::new(Options { max_memory: 3_000, ..options() });
+        for op in [Op::Traffic(rounds), Op::Restart, Op::Take(2), Op::Traffic(2), Op::Traffic(rounds)] {
+            world.step(&op);
+        }
+        world.finish();
+    }
 }
