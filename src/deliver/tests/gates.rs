@@ -46,9 +46,10 @@ async fn a_missing_bucket_pauses_only_itself() {
     rig.send(&acme, "missing", &lines("acme", 0..10)).await;
     let state = until_state(&rig.delivery, "missing", |state| matches!(state, LaneState::Paused(_))).await;
     assert!(
-        matches!(&state, LaneState::Paused(why) if why.contains("\"missing\"") && why.contains("create_bucket")),
+        matches!(&state, LaneState::Paused(why) if why.contains("\"missing\"") && why.contains("set influxdb.create_bucket")),
         "{state:?}"
     );
+    assert!(!format!("{state:?}").contains("could not be created"), "it was tried without leave: {state:?}");
     for n in 0..20 {
         rig.send(&other, "main", &lines("other", n..n + 1)).await;
     }
@@ -145,6 +146,21 @@ async fn a_batch_that_alone_gets_a_500_is_divided_and_only_its_poison_is_buried(
     assert_eq!((totals.delivered, totals.dead_lettered), (15, 1));
     assert_eq!(rig.letters("acme")[0].line, "m bad=1");
     assert_eq!(settled(&other).await.dead_lettered, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_times_out_is_tried_again_and_nothing_is_lost() {
+    let server = Server::start(|request| match request.number {
+        0 | 1 => Reply::Slow(Duration::from_secs(5)),
+        _ => ok(),
+    })
+    .await;
+    let rig = rig(&server);
+    let acme = Account::detached("acme");
+    rig.send(&acme, "main", &lines("acme", 0..10)).await;
+    until_state(&rig.delivery, "main", |state| *state == LaneState::BackingOff).await;
+    assert_eq!(settled(&acme).await.delivered, 10);
+    until_state(&rig.delivery, "main", |state| *state == LaneState::Flowing).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
