@@ -28,7 +28,7 @@ pub(super) async fn open(
         if let Some(left) = left_by_fsync(&dir) {
             tracing::warn!("{left}");
         }
-        return Ok(Spool::in_memory(settings.max_memory, clock.clone()));
+        return Ok(Spool::in_memory(settings.max_memory, settings.on_full, clock.clone()));
     }
     let options = spool::Options {
         dir,
@@ -38,7 +38,7 @@ pub(super) async fn open(
     };
     let (ledger, clock, metrics) = (Arc::clone(ledger), clock.clone(), Arc::clone(metrics));
     // Recovery reads the whole log.
-    let opened = tokio::task::spawn_blocking(move || Spool::open(options, &ledger, clock, metrics)).await;
+    let opened = tokio::task::spawn_blocking(move || Spool::open(&options, &ledger, clock, metrics)).await;
     opened
         .map_err(|e| StartError(format!("the spool's log was not opened: {e}")))?
         .map_err(|e| StartError(e.to_string()))

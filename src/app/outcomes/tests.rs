@@ -20,7 +20,7 @@ fn run(dir: Option<&Path>, restored: &Totals) -> Run {
     let clock = Clock::manual(1_000_000_000);
     let shared = Shared::new(Sources {
         ledger: Arc::clone(&ledger),
-        spool: Spool::in_memory(1 << 20, clock.clone()),
+        spool: Spool::in_memory(1 << 20, crate::config::OnFull::Reject, clock.clone()),
         clock,
         destination: "main".into(),
         replica: "r-0".to_owned(),
