@@ -170,7 +170,7 @@ async fn what_waits_aside_is_bounded_and_the_rest_stays_in_the_spool() {
     })
     .await;
     let dir = tempfile::tempdir().unwrap();
-    let (sender, spool) = (sender(&server, dir.path()), Spool::in_memory(64 << 20, Clock::system()));
+    let (sender, spool) = (sender(&server, dir.path()), Spool::in_memory(64 << 20, OnFull::Reject, Clock::system()));
     let acme = Account::detached("acme");
     sender.suspects.add(&acme, Instant::now());
     for n in 0..25 {
