@@ -166,18 +166,16 @@ async fn a_write_that_times_out_is_tried_again_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_write_does_not_stop_the_others() {
     let server = Server::start(|request| match request.lines[0].contains("slow") {
-        true => Reply::Slow(Duration::from_millis(300)),
+        true => Reply::Slow(Duration::from_secs(3)),
         false => ok(),
     })
     .await;
-    let rig = rig(&server);
+    let rig = rig_with(Some(&Influx { timeout: Duration::from_secs(20), ..influx(&server.url()) }), 1 << 20);
     let (slow, quick) = (Account::detached("slow"), Account::detached("quick"));
     rig.send(&slow, "main", &["m,t=slow v=1i 1".to_owned()]).await;
     tokio::time::sleep(PACE.linger * 3).await;
-    let started = Instant::now();
     rig.send(&quick, "main", &lines("quick", 0..10)).await;
     settled(&quick).await;
-    assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
     assert_eq!(slow.totals().pending, 1);
     assert_eq!(settled(&slow).await.delivered, 1);
     assert_eq!(server.most_in_flight(), 2);
