@@ -12,6 +12,7 @@ mod dead_letters;
 mod files;
 mod gate;
 pub(crate) mod influx;
+mod inventory;
 mod lane;
 mod refusal;
 mod sender;
@@ -22,7 +23,8 @@ mod tests;
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::Letter;
 pub(crate) use gate::Pace;
-pub(crate) use spill::{Spilled, read as read_spill};
+pub(crate) use inventory::{Letters, SpillFile, dead_letters as dead_letter_files, spill_files};
+pub(crate) use spill::{Piece, Spilled, read as read_spill};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

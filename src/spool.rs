@@ -13,6 +13,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use log::cursor::Ended;
+pub(crate) use log::offline;
 pub use record::Record;
 
 use std::sync::Arc;

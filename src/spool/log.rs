@@ -16,6 +16,7 @@
 
 pub(crate) mod cursor;
 pub(crate) mod format;
+pub(crate) mod offline;
 pub(crate) mod scan;
 pub(crate) mod storage;
 
