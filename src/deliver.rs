@@ -18,7 +18,7 @@ mod refusal;
 mod sender;
 mod spill;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::Letter;
@@ -192,6 +192,12 @@ impl View {
     /// Every lane and its state, by bucket.
     pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
         lock(&self.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
+    }
+
+    /// The buckets that take nothing until somebody mends them, and why.
+    pub(crate) fn refusing(&self) -> Vec<(Arc<str>, String)> {
+        let lanes = lock(&self.lanes);
+        lanes.iter().filter_map(|(bucket, (sender, _))| Some((Arc::clone(bucket), sender.refuses()?))).collect()
     }
 
     /// The last dead letters of a tenant, oldest first, without their lines.

@@ -97,6 +97,16 @@ impl Sender {
         }
     }
 
+    /// Why this bucket itself takes nothing until somebody mends it; a server that is paused over another bucket's token is no reason.
+    pub(crate) fn refuses(&self) -> Option<String> {
+        let denied = self.denied_at.load(Ordering::Relaxed) != u64::MAX;
+        match (self.gate.state(), self.shared.server.state()) {
+            (LaneState::Paused(why), _) => Some(why),
+            (_, LaneState::Paused(why)) if denied => Some(why),
+            _ => None,
+        }
+    }
+
     /// Whether an account lately sent bad lines.
     pub(crate) fn is_suspect(&self, account: &Arc<Account>) -> bool {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);

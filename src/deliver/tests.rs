@@ -3,7 +3,7 @@
 mod batches;
 mod gates;
 mod letters;
-mod server;
+pub(crate) mod server;
 mod stopping;
 mod table;
 

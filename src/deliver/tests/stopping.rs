@@ -11,7 +11,7 @@ struct Contents {
     torn: bool,
 }
 
-fn contents(path: &std::path::Path) -> Contents {
+fn read_all(path: &std::path::Path) -> Contents {
     let mut contents = Contents::default();
     read_spill(path, &mut |piece| {
         match piece {
@@ -58,7 +58,7 @@ async fn what_the_server_does_not_take_is_spilled_whole_and_settled() {
         assert_eq!((acme.totals().spilled, other.totals().spilled), (30, 1));
         assert!(acme.totals().balances() && acme.totals().pending == 0 && rig.spool.pending().bytes == 0);
 
-        let contents = contents(&path);
+        let contents = read_all(&path);
         assert_eq!((contents.damaged.len(), contents.torn), (0, false));
         let text: Vec<u8> = contents.records.iter().flat_map(|record| record.lines.clone()).collect();
         let wanted: String = lines("acme", 0..30).join("\n") + "\nm,tenant_id=other s=\"two\nlines\" 1\n";
@@ -117,7 +117,7 @@ async fn a_damaged_record_is_told_by_number_and_the_others_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = a_spill(dir.path()).await;
     let whole = std::fs::read(&path).unwrap();
-    let contents = contents(&path);
+    let contents = read_all(&path);
     assert_eq!((contents.records.len(), contents.damaged.len(), contents.torn), (5, 0, false));
 
     let marks: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == 0xFF).collect();
@@ -126,14 +126,14 @@ async fn a_damaged_record_is_told_by_number_and_the_others_are_read() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x01;
         std::fs::write(&path, &damaged).unwrap();
-        let contents = contents(&path);
+        let contents = read_all(&path);
         assert_eq!(contents.damaged, [3], "byte {at}");
         assert_eq!((contents.records.len(), contents.torn), (4, false), "byte {at}");
     }
     // Torn anywhere: what is whole before the tear is read, and the tear is told.
     for at in [marks[1] + 5, marks[3] - 1, marks[5], whole.len() - 3] {
         std::fs::write(&path, &whole[..at]).unwrap();
-        let contents = contents(&path);
+        let contents = read_all(&path);
         assert!(contents.torn, "torn at {at}");
         assert_eq!(contents.damaged.len(), 0);
         assert_eq!(

@@ -2,6 +2,8 @@
 //!
 //! Everything here reads, one window at a time, and changes no file; only [`Offline::finish`] does, under the folder's [`Lock`].
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod lock;
 mod survey;
 #[cfg(test)]
@@ -56,6 +58,8 @@ pub(crate) struct Offline {
     /// File names, and the sequences that may stand in each.
     segments: Vec<(String, Range<u64>)>,
     aside: Vec<Aside>,
+    /// Files of the cursor that are not whole.
+    bad_cursors: Vec<String>,
     /// One file out of its folder: every whole record in it counts.
     single: bool,
 }
@@ -82,13 +86,9 @@ impl Offline {
     /// said to wait still.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let folder = Folder::existing(dir)?;
-        let (cursor, bad) = Cursor::read(&folder)?;
+        let (cursor, bad_cursors) = Cursor::read(&folder)?;
         let size = |name: &str| fs::metadata(dir.join(name)).map_or(0, |file| file.len());
         let mut aside: Vec<Aside> = Vec::new();
-        for name in bad {
-            let why = Some("it is no whole cursor: what it knew to have ended may be sent again".to_owned());
-            aside.push(Aside { bytes: size(&name), name, why });
-        }
         let mut segments = BTreeMap::new();
         for name in folder.list()? {
             if let Some(base) = segment_base(&name) {
@@ -104,7 +104,7 @@ impl Offline {
         let ends: Vec<u64> = segments.keys().skip(1).copied().chain([u64::MAX]).collect();
         let segments = segments.into_iter().zip(ends).map(|((base, name), end)| (name, base..end)).collect();
         let ended = cursor.iter().flat_map(|cursor| [0..cursor.low].into_iter().chain(cursor.ended())).collect();
-        Ok(Self { folder, cursor, ended, segments, aside, single: false })
+        Ok(Self { folder, cursor, ended, segments, aside, bad_cursors, single: false })
     }
 
     /// One file, whatever stands around it.
@@ -113,7 +113,15 @@ impl Offline {
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let segments = vec![(name.to_owned(), 0..u64::MAX)];
         let folder = Folder::existing(dir)?;
-        Ok(Self { folder, cursor: None, ended: Vec::new(), segments, aside: Vec::new(), single: true })
+        Ok(Self {
+            folder,
+            cursor: None,
+            ended: Vec::new(),
+            segments,
+            aside: Vec::new(),
+            bad_cursors: Vec::new(),
+            single: true,
+        })
     }
 
     /// Whether there is a segment.
@@ -204,9 +212,10 @@ impl Offline {
         self.ended.get(behind).is_some_and(|range| range.contains(&sequence))
     }
 
-    /// What waits, whose it is, and what is wrong with the files.
-    pub(crate) fn survey(&self) -> io::Result<Survey> {
-        survey::survey(self)
+    /// What waits, whose it is, and what is wrong with the files; `lock` is ours, if the folder is.
+    pub(crate) fn survey(&self, lock: Option<&Lock>) -> io::Result<Survey> {
+        let holder = if lock.is_some() { None } else { holder(self.folder.path())? };
+        survey::survey(self, holder)
     }
 
     /// All that waited up to `next` ended so, by tenant: a cursor says it, and the segments are renamed to `….done`, in this order. A gateway that

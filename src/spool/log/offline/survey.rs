@@ -5,7 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::{Aside, Holder, Offline, Seen, holder};
+use super::{Aside, Holder, Offline, Seen};
 use crate::clock::UnixNanos;
 use crate::spool::log::cursor::Ended;
 use crate::spool::log::storage::Storage as _;
@@ -69,6 +69,8 @@ pub(crate) struct Survey {
     pub(crate) holder: Option<Holder>,
     /// How often the cursor was written; `None`: there is none.
     pub(crate) generation: Option<u64>,
+    /// Its files that are not whole: a write that a crash cut off leaves the other one.
+    pub(crate) bad_cursors: Vec<String>,
     pub(crate) segments: u64,
     /// Bytes of the segments.
     pub(crate) bytes: u64,
@@ -90,13 +92,13 @@ impl Survey {
     }
 }
 
-pub(super) fn survey(log: &Offline) -> io::Result<Survey> {
+pub(super) fn survey(log: &Offline, holder: Option<Holder>) -> io::Result<Survey> {
     let folder = log.folder.path().to_owned();
-    let holder = holder(&folder)?;
     let known = log.cursor.as_ref().map_or(0, |cursor| cursor.next);
     let mut survey = Survey {
         holder,
         generation: log.cursor.as_ref().map(|cursor| cursor.generation),
+        bad_cursors: log.bad_cursors.clone(),
         segments: log.segments.len() as u64,
         bytes: log.segments.iter().filter_map(|(name, _)| folder.join(name).metadata().ok()).map(|m| m.len()).sum(),
         tenants: BTreeMap::new(),
