@@ -183,7 +183,8 @@ async fn one(source: &Source, way: &Way<'_>, given_up: &mut GivenUp) -> Result<b
 
 /// What the log's cursor is to be told of each tenant.
 fn ended(told: &Told, sent: &Sent) -> BTreeMap<String, Ended> {
-    let later = |tenant: &String| told.survey.as_ref().and_then(|survey| survey.tenants.get(tenant)).map_or(0, |row| row.later);
+    let later =
+        |tenant: &String| told.survey.as_ref().and_then(|survey| survey.tenants.get(tenant)).map_or(0, |row| row.later);
     let of = |(tenant, totals): (&String, &crate::outcome::Totals)| {
         let ended = Ended {
             accepted: later(tenant),

@@ -246,7 +246,9 @@ impl Opened {
 
     /// Without it, a cursor that counts its records as waiting would be told of a loss.
     fn belongs_to_a_log(&self) -> bool {
-        self.source.log_around().is_some_and(|folder| ["cursor.a", "cursor.b"].iter().any(|name| folder.join(name).exists()))
+        self.source
+            .log_around()
+            .is_some_and(|folder| ["cursor.a", "cursor.b"].iter().any(|name| folder.join(name).exists()))
     }
 }
 

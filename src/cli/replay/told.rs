@@ -92,7 +92,9 @@ impl Told {
         }
         if survey.generation.is_none() && !survey.bad_cursors.is_empty() {
             let names = survey.bad_cursors.join(" and ");
-            self.note(format!("{names}: not whole; what was delivered already is sent again, which changes nothing in InfluxDB"));
+            self.note(format!(
+                "{names}: not whole; what was delivered already is sent again, which changes nothing in InfluxDB"
+            ));
         }
         for (tenant, row) in survey.tenants.iter().filter(|(_, row)| row.missing > 0) {
             self.damaged = true;

@@ -9,9 +9,10 @@ use crate::clock::UnixNanos;
 use crate::spool::offline::{Row, Survey};
 
 pub(super) fn write(found: &Found, now: UnixNanos, out: &mut dyn Write) -> io::Result<()> {
-    let letters = found.letters.iter().map(|(tenant, of)| {
-        (tenant.clone(), json!({ "files": of.files, "letters": of.letters, "bytes": of.bytes }))
-    });
+    let letters = found
+        .letters
+        .iter()
+        .map(|(tenant, of)| (tenant.clone(), json!({ "files": of.files, "letters": of.letters, "bytes": of.bytes })));
     let spills: Vec<Value> = found
         .spills
         .iter()
@@ -27,9 +28,10 @@ pub(super) fn write(found: &Found, now: UnixNanos, out: &mut dyn Write) -> io::R
 
 fn log(log: &Survey, now: UnixNanos) -> Value {
     let tenants = log.tenants.iter().map(|(tenant, of)| (tenant.clone(), row(of, now)));
-    let damage = log.damage.iter().map(
-        |file| json!({ "file": file.file, "places": file.places, "bytes": file.bytes, "torn_bytes": file.torn }),
-    );
+    let damage = log
+        .damage
+        .iter()
+        .map(|file| json!({ "file": file.file, "places": file.places, "bytes": file.bytes, "torn_bytes": file.torn }));
     let aside = log.aside.iter().map(|file| json!({ "file": file.name, "bytes": file.bytes, "why": file.why }));
     json!({
         "folder": log.folder.display().to_string(),

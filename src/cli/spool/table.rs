@@ -10,13 +10,7 @@ use super::{Found, age};
 use crate::clock::UnixNanos;
 use crate::spool::offline::{Row, Survey};
 
-pub(super) fn write(
-    found: &Found,
-    path: &Path,
-    memory: bool,
-    now: UnixNanos,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(super) fn write(found: &Found, path: &Path, memory: bool, now: UnixNanos, out: &mut dyn Write) -> io::Result<()> {
     match &found.log {
         Some(log) => {
             if memory {

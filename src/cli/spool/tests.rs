@@ -20,7 +20,11 @@ fn said(path: &Path, json: bool) -> String {
 /// The row of a table, cell by cell.
 fn cells<'s>(said: &'s str, first: &str) -> Vec<&'s str> {
     let row = said.lines().find(|line| line.starts_with(&format!("{first} ")));
-    row.unwrap_or_else(|| panic!("no row {first}: {said}")).split("  ").map(str::trim).filter(|c| !c.is_empty()).collect()
+    row.unwrap_or_else(|| panic!("no row {first}: {said}"))
+        .split("  ")
+        .map(str::trim)
+        .filter(|c| !c.is_empty())
+        .collect()
 }
 
 /// Record 1 has ended, 2 and 3 wait, 4 was accepted after the cursor.

@@ -10,7 +10,7 @@ mod survey;
 mod tests;
 
 pub(crate) use lock::{Holder, Lock, holder};
-pub(crate) use survey::{Damaged, Row, Survey};
+pub(crate) use survey::{Row, Survey};
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -68,7 +68,9 @@ pub(crate) struct Offline {
 pub(crate) fn find(path: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name();
-        if name.to_str().is_some_and(|name| name.ends_with(".seg") || cursor::FILES.contains(&name) || name == lock::FILE)
+        if name
+            .to_str()
+            .is_some_and(|name| name.ends_with(".seg") || cursor::FILES.contains(&name) || name == lock::FILE)
         {
             return Ok(Some(path.to_owned()));
         }
@@ -103,7 +105,7 @@ impl Offline {
         aside.sort_by(|a, b| a.name.cmp(&b.name));
         let ends: Vec<u64> = segments.keys().skip(1).copied().chain([u64::MAX]).collect();
         let segments = segments.into_iter().zip(ends).map(|((base, name), end)| (name, base..end)).collect();
-        let ended = cursor.iter().flat_map(|cursor| [0..cursor.low].into_iter().chain(cursor.ended())).collect();
+        let ended = cursor.iter().flat_map(|cursor| std::iter::once(0..cursor.low).chain(cursor.ended())).collect();
         Ok(Self { folder, cursor, ended, segments, aside, bad_cursors, single: false })
     }
 

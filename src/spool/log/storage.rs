@@ -108,7 +108,9 @@ impl Storage for Folder {
         let file = OpenOptions::new().read(true).write(true).open(&path);
         // A copy of a folder may be for reading only; whoever writes to it finds out then.
         let file = match file {
-            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+            {
                 File::open(&path)
             }
             opened => opened,

@@ -1,4 +1,5 @@
 use super::fixture::{ACCEPTED, cursor, everything, record, segment};
+use super::survey::Damaged;
 use super::*;
 use crate::spool::log::format::VERSION;
 
@@ -134,7 +135,8 @@ fn what_is_no_segment_of_ours_is_named_and_the_others_are_read() {
     fs::write(&later, bytes).unwrap();
     fs::write(dir.path().join(segment_file(30)), [0; 100]).unwrap();
     segment(dir.path(), 40, &records([40]));
-    for other in ["notes.seg", "00000000000000000001.seg.set-aside", "00000000000000000001.seg.damaged-77", "headroom"] {
+    for other in ["notes.seg", "00000000000000000001.seg.set-aside", "00000000000000000001.seg.damaged-77", "headroom"]
+    {
         fs::write(dir.path().join(other), "of somebody").unwrap();
     }
     assert_eq!(waiting(dir.path()), [1, 2, 3, 40]);
