@@ -23,6 +23,7 @@ mod identity;
 mod line_protocol;
 mod observability;
 mod outage;
+mod replay;
 mod servers;
 mod spoofing;
 mod stop;
