@@ -14,6 +14,7 @@ mod browser_clients;
 mod clients;
 mod commands;
 mod container;
+mod crash;
 mod delivery;
 mod docs;
 mod enrichment;
