@@ -105,7 +105,9 @@ async fn killed_again_and_again_under_load_it_loses_no_acknowledged_event_and_st
         }
         away = if round % 10 == 3 { true } else { away && round % 10 != 6 };
         load.check();
-        tenants.iter_mut().for_each(|tenant| drop(tenant.look(&gateway)));
+        for tenant in &mut tenants {
+            tenant.look(&gateway);
+        }
         kill(&mut gateway, &load).await;
         let early = round % 3 == 0;
         if early {

@@ -20,6 +20,7 @@ mod docs;
 mod enrichment;
 mod first_run;
 mod formats;
+mod full_disk;
 mod identity;
 mod line_protocol;
 mod observability;

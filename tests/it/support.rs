@@ -6,6 +6,7 @@
 //! - [`events()`], [`post`] and [`Totals`]: events in bulk, and what the ledger says of them.
 //! - [`Sender`], [`Load`] and [`Verdict`]: numbered events, alone or as a load that goes on, and whether each is stored once.
 //! - [`Link`] and [`Switch`]: ways to a server: one on which a request gets stuck, and one that can be cut.
+//! - [`Disk`]: one that can be full.
 //! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
@@ -18,6 +19,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod disk;
 pub mod events;
 pub mod gateway;
 pub mod http;
@@ -31,10 +33,11 @@ pub mod sending;
 
 pub use browser::{Page, Tab, browser};
 pub use command::{Ran, tagline};
+pub use disk::Disk;
 pub use events::{Totals, event, events, now_ms, post};
 pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, config_for};
 pub use http::{Answer, Connection, client};
-pub use influx::{Bucket, Influx, Row, influx};
+pub use influx::{Bucket, Influx, Row, flux_string, influx};
 pub use keys::{SigningKey, claims};
 pub use link::{Link, Switch};
 pub use load::{Load, Pace};
