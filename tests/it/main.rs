@@ -25,6 +25,8 @@ mod identity;
 mod line_protocol;
 mod observability;
 mod outage;
+mod poison;
+mod restart;
 mod servers;
 mod spoofing;
 mod stop;
