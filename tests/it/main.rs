@@ -21,6 +21,7 @@ mod enrichment;
 mod first_run;
 mod formats;
 mod full_disk;
+mod idempotence;
 mod identity;
 mod line_protocol;
 mod observability;
