@@ -57,7 +57,7 @@ impl Gateway {
 
         let metrics = Arc::new(Metrics::new().map_err(|e| StartError(format!("metrics: {e}")))?);
         let ledger = Arc::new(Ledger::default());
-        let spool = Spool::in_memory(settings.spool.max_memory, clock.clone());
+        let spool = Spool::in_memory(settings.spool.max_memory, settings.spool.on_full, clock.clone());
         let directory = Arc::new(Directory::of(&settings, &ledger));
         let generation = Generation {
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,

@@ -7,23 +7,31 @@
 //!
 //! The memory spool stands here; a segment log on disk takes the same doors (`append`, `next`, `settle`) without moving a wall.
 
+mod books;
 mod log;
-mod memory;
+mod queue;
 mod record;
+mod state;
 #[cfg(test)]
 mod tests;
 
+pub use log::{OpenError, Options};
 pub use record::Record;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::{Clock, UnixNanos};
+use crate::config::OnFull;
+use crate::metrics::Metrics;
 use crate::outcome::Account;
-use memory::Memory;
+use crate::outcome::Ledger;
+use log::segments::Segments;
+use log::{Append, head};
+use state::{Bounds, Core};
 
 /// What one request hands over, all at once.
 #[derive(Clone, Debug)]
@@ -69,6 +77,8 @@ pub struct Pending {
     pub points: u64,
     /// Their bytes, with what the spool itself needs for each record.
     pub bytes: u64,
+    /// Bytes of the log on the disk: also what has ended and lies beside something that has not.
+    pub disk: u64,
     /// The most bytes that may wait.
     pub limit: u64,
     /// When the oldest of them was accepted.
@@ -88,38 +98,73 @@ pub struct Health {
 
 /// The spool; cheap to clone, all clones are the same spool.
 #[derive(Clone, Debug)]
-pub struct Spool(Arc<Memory>);
+pub struct Spool(Arc<Core>);
 
 impl Spool {
     /// A spool in memory that holds at most `limit` bytes.
-    pub fn in_memory(limit: u64, clock: Clock) -> Self {
-        Self(Arc::new(Memory::new(limit, clock)))
+    pub fn in_memory(limit: u64, on_full: OnFull, clock: Clock) -> Self {
+        let bounds = Bounds { bytes: limit, memory: limit, on_full };
+        Self(Arc::new(Core::new(bounds, clock, None, Segments::default())))
     }
 
-    /// Takes a submission: afterwards its points count as accepted and pending. All of it or nothing.
+    /// A spool on disk: takes up what an earlier process left, and adds it to the ledger. Reads all of it once, and blocks meanwhile.
+    ///
+    /// # Errors
+    /// The folder is in use, or cannot be read or written. Damage is none: it is set aside, counted, and named by [`Spool::health`].
+    pub fn open(options: &Options, ledger: &Ledger, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, OpenError> {
+        log::open(options, ledger, clock, metrics).map(Self)
+    }
+
+    /// Takes a submission: afterwards its points count as accepted and pending, and, on disk, are durable. All of it or nothing. When the future is
+    /// dropped before, it may still be taken.
     pub async fn append(&self, submission: Submission) -> Result<(), Refused> {
-        self.0.append(submission)
+        if submission.points == 0 || submission.lines.is_empty() {
+            return Ok(());
+        }
+        let Some(log) = &self.0.log else {
+            return self.0.append(submission);
+        };
+        let names = submission.account.name().len().max(submission.destination.len());
+        if submission.lines.len() > log::format::MAX_LINES || names > log::format::MAX_NAME {
+            return Err(Refused::TooLarge { limit: log::format::MAX_LINES as u64 });
+        }
+        let cost = head(&submission, 0, 0).record_len();
+        self.0.admit(&submission, cost)?;
+        let (reply, answer) = oneshot::channel();
+        if let Err(append) = log.submit(Append { submission, cost, reply }) {
+            self.0.release(&append.submission, append.cost);
+            return Err(Refused::Closed);
+        }
+        answer.await.unwrap_or(Err(Refused::Closed))
     }
 
     /// How it is. A spool in memory is always well.
     pub fn health(&self) -> Health {
-        Health::default()
+        self.0.health_of_log().unwrap_or_default()
     }
 
     /// Whether what it took outlives the process: it needs no spill file at the end.
     pub fn is_durable(&self) -> bool {
-        false
+        self.0.log.is_some()
     }
 
     /// Ends it after [`Spool::close`]: what has ended is written down, and the folder is free for the next process.
-    pub async fn shut_down(&self) {}
+    pub async fn shut_down(&self) {
+        let core = Arc::clone(&self.0);
+        let ended = tokio::task::spawn_blocking(move || core.log.as_ref().map(log::Log::shut_down)).await;
+        if let Err(error) = ended {
+            tracing::error!(
+                "the spool was not ended in order: {error}; what was delivered last may be delivered again"
+            );
+        }
+    }
 
     /// What waits now, over all destinations.
     pub fn pending(&self) -> Pending {
         self.0.pending()
     }
 
-    /// Takes nothing more; what is there can still be read. Wakes every reader.
+    /// Takes nothing more; what is in memory can still be read. Wakes every reader.
     pub fn close(&self) {
         self.0.close();
     }
@@ -131,7 +176,7 @@ impl Spool {
         Some(Record::new(Arc::clone(&self.0), waiting))
     }
 
-    /// The next record for a destination if there is one now.
+    /// The next record for a destination if there is one now. May read from the disk: call it where blocking is fine.
     pub fn try_next(&self, destination: &Arc<str>) -> Option<Record> {
         let waiting = self.0.try_next(destination)?;
         Some(Record::new(Arc::clone(&self.0), waiting))

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::Failure;
 use crate::clock::Clock;
-use crate::config::{Influx, Settings};
+use crate::config::{Influx, OnFull, Settings};
 use crate::deliver::{Delivery, LaneState, Pace};
 use crate::metrics::Metrics;
 use crate::outcome::Account;
@@ -128,7 +128,7 @@ async fn one(
     let whole = source.tell(&claimed);
     let total = source.points();
     let metrics = Arc::new(Metrics::new().map_err(|e| Failure::Failed(e.to_string()))?);
-    let spool = Spool::in_memory(SPOOL.max(source.largest() * 2), clock.clone());
+    let spool = Spool::in_memory(SPOOL.max(source.largest() * 2), OnFull::Reject, clock.clone());
     let delivery =
         Delivery::launch(Some(influx), dir.to_owned(), max_dead_letters, pace, spool.clone(), clock.clone(), metrics)
             .map_err(Failure::Misuse)?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::config::OnFull;
 use crate::outcome::{Account, Totals};
 use crate::spool::Submission;
 use server::Server;
@@ -53,7 +54,7 @@ fn rig(server: &Server) -> Rig {
 fn rig_with(influx: Option<&Influx>, max_dead_letters: u64) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::system();
-    let spool = Spool::in_memory(64 << 20, clock.clone());
+    let spool = Spool::in_memory(64 << 20, OnFull::Reject, clock.clone());
     let metrics = Arc::new(Metrics::new().unwrap());
     let delivery =
         Delivery::launch(influx, dir.path().to_owned(), max_dead_letters, PACE, spool.clone(), clock, metrics).unwrap();

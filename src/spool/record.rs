@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::memory::{Memory, Waiting};
+use super::state::{Core, Waiting};
 use crate::clock::UnixNanos;
 use crate::outcome::{Account, Outcome};
 
 /// Lines of one submission, on their way out. Not `Clone`: each point has one holder, who ends it once by [`Record::settle`].
 /// Dropped unsettled (a panic, an aborted task) it goes back to the head of its queue.
 pub struct Record {
-    spool: Arc<Memory>,
+    spool: Arc<Core>,
     /// `None` only after it was settled or divided.
     waiting: Option<Waiting>,
 }
 
 impl Record {
-    pub(super) fn new(spool: Arc<Memory>, waiting: Waiting) -> Self {
+    pub(super) fn new(spool: Arc<Core>, waiting: Waiting) -> Self {
         Self { spool, waiting: Some(waiting) }
     }
 
@@ -38,12 +38,12 @@ impl Record {
 
     /// Whose points these are.
     pub fn account(&self) -> &Arc<Account> {
-        &self.get().origin.account
+        &self.get().origin.owner.account
     }
 
     /// The bucket they go to.
     pub fn destination(&self) -> &Arc<str> {
-        &self.get().origin.destination
+        &self.get().origin.owner.destination
     }
 
     /// How many points this holder answers for.

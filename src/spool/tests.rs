@@ -1,9 +1,10 @@
+use super::books::Drain;
+use super::state::RECORD_OVERHEAD;
 use super::*;
 use crate::outcome::Outcome;
-use memory::{Drain, RECORD_OVERHEAD};
 
 fn spool(limit: u64) -> Spool {
-    Spool::in_memory(limit, Clock::manual(1_000))
+    Spool::in_memory(limit, OnFull::Reject, Clock::manual(1_000))
 }
 
 fn submission(account: &Arc<Account>, destination: &str, bytes: usize) -> Submission {
@@ -21,7 +22,7 @@ async fn a_record_holds_its_bytes_until_all_of_its_points_ended() {
     spool.append(submission(&acme, "b", 100)).await.unwrap();
     assert_eq!((acme.totals().accepted, acme.totals().pending), (2, 2));
     let bytes = 100 + RECORD_OVERHEAD;
-    assert_eq!(spool.pending(), Pending { points: 2, bytes, limit: 1_000, oldest: Some(1_000) });
+    assert_eq!(spool.pending(), Pending { points: 2, bytes, disk: 0, limit: 1_000, oldest: Some(1_000) });
     let (head, tail) = spool.next(&"b".into()).await.unwrap().split_at(50, 1).unwrap();
     head.settle(Outcome::Delivered);
     assert_eq!((spool.pending().points, spool.pending().bytes), (1, bytes));

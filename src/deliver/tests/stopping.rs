@@ -79,7 +79,7 @@ async fn points_that_cannot_even_be_spilled_are_counted_as_lost() {
 }
 
 async fn a_spill(dir: &std::path::Path) -> PathBuf {
-    let spool = Spool::in_memory(1 << 20, Clock::system());
+    let spool = Spool::in_memory(1 << 20, OnFull::Reject, Clock::system());
     for n in 0..5 {
         let account = Account::detached(&format!("t{n}"));
         let lines = Bytes::from(lines("acme", n * 10..n * 10 + 10).join("\n") + "\n");

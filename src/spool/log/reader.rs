@@ -1,0 +1,249 @@
+//! Reading the backlog: records of one destination that wait on the disk, a chunk at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+
+use super::super::state::{Core, Origin, State, Waiting};
+use super::scan::{Found, Scan};
+use super::segment::{Owner, Segment, Tally};
+use super::storage::Storage;
+use super::{Log, segment_name};
+use crate::clock::UnixNanos;
+use crate::metrics::SpoolFind;
+use crate::outcome::Loss;
+
+/// How much of a destination's backlog is read ahead of its lane, bytes.
+const CHUNK: usize = 512 << 10;
+
+/// A record as it was read.
+struct Entry {
+    sequence: u64,
+    accepted: UnixNanos,
+    owner: Owner,
+    tally: Tally,
+    lines: Bytes,
+}
+
+/// Where to read.
+struct Task {
+    base: u64,
+    /// Sequences that are looked for.
+    from: u64,
+    until: u64,
+    at: u64,
+    len: u64,
+    /// As it was: what has ended then need not be copied.
+    known: Segment,
+    /// Whose records may be there, by tenant.
+    owners: HashMap<String, Owner>,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Harvest {
+    entries: Vec<Entry>,
+    /// Everything below was looked at.
+    upto: u64,
+    damaged: bool,
+    unreadable: Option<String>,
+}
+
+impl Core {
+    /// Reads until the queue has something, or the disk no more. Blocks.
+    pub(in crate::spool) fn read_backlog(&self, destination: &Arc<str>) {
+        let _reading = Reading { core: self, destination };
+        if let Some(log) = &self.log {
+            while self.read_some(log, destination) {}
+        }
+    }
+
+    /// Whether to go on.
+    fn read_some(&self, log: &Log, destination: &Arc<str>) -> bool {
+        // No file changes its shape meanwhile.
+        let files = log.files.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(task) = self.lock().task(destination) else {
+            return false;
+        };
+        let harvest = harvest(&*log.storage, destination, &task);
+        drop(files);
+        let mut state = self.lock();
+        if let Some(why) = harvest.unreadable {
+            tracing::error!(segment = segment_name(task.base), "a segment of the spool's log cannot be read: {why}");
+            if let Some(segment) = state.segments.get_mut(task.base) {
+                segment.unreadable = true;
+            }
+            drop(state);
+            self.set_aside(format!("{} (unreadable: {why})", segment_name(task.base)));
+            return true;
+        }
+        let got = state.take_in(destination, &task, harvest.entries, harvest.upto);
+        drop(state);
+        if harvest.damaged {
+            self.reconcile(log, task.base);
+        }
+        got == 0
+    }
+
+    /// A segment is damaged: what cannot be read of it is lost, and counted.
+    fn reconcile(&self, log: &Log, base: u64) {
+        let files = log.files.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = self.lock().segments.get(base).cloned() else { return };
+        let name = segment_name(base);
+        let mut found: HashMap<u64, (String, String, Tally)> = HashMap::new();
+        let surveyed = log.storage.open(&name).and_then(|file| {
+            let mut scan = Scan::new(&*file, super::format::FILE_HEADER as u64, known.len);
+            let mut damaged = Vec::new();
+            while let Some(next) = scan.next(|_| true)? {
+                match next {
+                    Found::Record { head, .. } => {
+                        let tally = Tally::one(head.points, head.record_len());
+                        if known.waits(head.sequence) {
+                            found.insert(head.sequence, (head.tenant.to_owned(), head.destination.to_owned(), tally));
+                        }
+                    }
+                    Found::Damage(range) | Found::Tail(range) => damaged.push(range),
+                }
+            }
+            for range in damaged {
+                match super::quarantine(&*log.storage, &*file, &name, &range) {
+                    Ok(copy) => {
+                        log.metrics.spool_found(SpoolFind::Quarantined, 1);
+                        self.set_aside(copy);
+                    }
+                    Err(error) => tracing::error!(segment = name, "a damaged place could not be copied aside: {error}"),
+                }
+            }
+            Ok(())
+        });
+        drop(files);
+        if let Err(error) = surveyed {
+            tracing::error!(segment = name, "a damaged segment could not be read again: {error}");
+            return;
+        }
+        let mut state = self.lock();
+        let owners: Vec<Owner> = known.owners().map(|(owner, _)| owner.clone()).collect();
+        let kept: Vec<(Owner, Tally)> = found
+            .iter()
+            // What is live is kept for that, and must not count twice.
+            .filter(|(sequence, _)| {
+                !state.live.contains_key(sequence) && state.segments.get(base).is_some_and(|s| s.waits(**sequence))
+            })
+            .filter_map(|(_, (tenant, destination, tally))| {
+                let owner =
+                    owners.iter().find(|o| o.account.name() == tenant && &*o.destination == destination.as_str())?;
+                Some((owner.clone(), *tally))
+            })
+            .collect();
+        let lost = state.lose_but(base, Loss::Damaged, |sequence| found.contains_key(&sequence), &kept);
+        drop(state);
+        tracing::error!(
+            segment = name,
+            points = lost.points,
+            records = lost.records,
+            "a segment of the spool's log is damaged: what could not be read is lost, a copy of the damaged place lies beside it"
+        );
+        log.wake_keeper();
+    }
+}
+
+impl State {
+    /// What to read for a destination; `None`: nothing, and its queue knows.
+    fn task(&mut self, destination: &Arc<str>) -> Option<Task> {
+        let queue = self.queues.get_mut(destination)?;
+        let found = self.segments.for_destination(destination, queue.unread.start);
+        let Some(segment) = found.filter(|segment| segment.base < queue.unread.end) else {
+            queue.unread = 0..0;
+            return None;
+        };
+        let from = queue.unread.start.max(segment.base);
+        queue.unread.start = from;
+        let owners = segment.owners().filter(|(owner, _)| owner.destination == *destination);
+        Some(Task {
+            base: segment.base,
+            from,
+            until: segment.next.min(queue.unread.end),
+            at: segment.place(from),
+            len: segment.len,
+            owners: owners.map(|(owner, _)| (owner.account.name().to_owned(), owner.clone())).collect(),
+            known: segment.clone(),
+        })
+    }
+
+    /// Puts what was read into the queue, but for what is in memory or has ended meanwhile. How many records that were.
+    fn take_in(&mut self, destination: &Arc<str>, task: &Task, entries: Vec<Entry>, upto: u64) -> usize {
+        let mut taken = 0;
+        for entry in entries {
+            let Entry { sequence, accepted, owner, tally, lines } = entry;
+            let waits = self.segments.get(task.base).is_some_and(|segment| segment.waits(sequence));
+            if !waits || self.live.contains_key(&sequence) {
+                continue;
+            }
+            let origin = Arc::new(Origin { sequence, accepted, owner, tally });
+            self.go_live(&origin);
+            self.resident += lines.len() as u64;
+            let points = u32::try_from(tally.points).unwrap_or(u32::MAX);
+            if let Some(queue) = self.queues.get_mut(destination) {
+                queue.push_ahead(Waiting { origin, lines, points });
+            }
+            taken += 1;
+        }
+        // Lines that gave way meanwhile may have set it back: then it is looked at again from there.
+        if let Some(queue) = self.queues.get_mut(destination).filter(|queue| queue.unread.start == task.from) {
+            queue.unread.start = upto;
+        }
+        taken
+    }
+}
+
+fn harvest(storage: &dyn Storage, destination: &str, task: &Task) -> Harvest {
+    let mut harvest = Harvest { upto: task.until, ..Harvest::default() };
+    let read = storage.open(&segment_name(task.base)).and_then(|file| {
+        let mut scan = Scan::new(&*file, task.at, task.len);
+        let mut bytes = 0;
+        while bytes < CHUNK {
+            let wanted = scan.next(|head| {
+                let sought = (task.from..task.until).contains(&head.sequence) && head.destination == destination;
+                sought && task.known.waits(head.sequence)
+            })?;
+            match wanted {
+                Some(Found::Record { head, lines, .. }) => {
+                    let Some(owner) = task.owners.get(head.tenant) else { continue };
+                    bytes += lines.len();
+                    harvest.upto = head.sequence + 1;
+                    harvest.entries.push(Entry {
+                        sequence: head.sequence,
+                        accepted: head.accepted,
+                        owner: owner.clone(),
+                        tally: Tally::one(head.points, head.record_len()),
+                        lines: Bytes::copy_from_slice(lines),
+                    });
+                }
+                Some(Found::Damage(_) | Found::Tail(_)) => harvest.damaged = true,
+                None => {
+                    harvest.upto = task.until;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    });
+    harvest.unreadable = read.err().map(|error| error.to_string());
+    harvest
+}
+
+/// While it lives, somebody reads for a destination; afterwards the lane looks again, by a panic too.
+struct Reading<'r> {
+    core: &'r Core,
+    destination: &'r Arc<str>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.core.lock().queues.get_mut(self.destination) {
+            queue.reading = false;
+            queue.wake();
+        }
+    }
+}

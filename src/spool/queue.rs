@@ -1,0 +1,146 @@
+//! One destination's queue: lines in memory, oldest first, and how much of the log may hold older ones.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::state::Waiting;
+use crate::clock::UnixNanos;
+
+/// From this age of the backlog on, the newest and the oldest take turns: after an outage a dashboard is fresh at once, and the backlog drains beside.
+const SHARE_FROM: Duration = Duration::from_secs(5);
+
+/// What comes next.
+pub(super) enum Turn {
+    /// This.
+    Has(Waiting),
+    /// The oldest lie on the disk: read some, and ask again.
+    Read,
+    /// Nothing yet, or somebody reads already.
+    Wait,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    /// In memory, in the order of acceptance; the oldest of them can give way.
+    resident: VecDeque<Waiting>,
+    resident_bytes: u64,
+    /// Read from the disk, older than all in `resident` were when they gave way.
+    ahead: VecDeque<Waiting>,
+    /// Sequences among which the log may hold more of this destination's.
+    pub(super) unread: Range<u64>,
+    /// Whether somebody reads.
+    pub(super) reading: bool,
+    /// Whether the last was an old one, while they take turns.
+    newest_next: bool,
+    pub(super) arrived: Arc<Notify>,
+    /// Whether the lanes have been told of it.
+    pub(super) announced: bool,
+}
+
+impl Queue {
+    pub(super) fn wake(&self) {
+        self.arrived.notify_one();
+    }
+
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.resident_bytes += waiting.lines.len() as u64;
+        self.resident.push_back(waiting);
+        self.wake();
+    }
+
+    /// What was taken and not ended comes first again.
+    pub(super) fn give_back(&mut self, waiting: Waiting) {
+        self.resident_bytes += waiting.lines.len() as u64;
+        self.resident.push_front(waiting);
+        self.wake();
+    }
+
+    /// What was read from the disk.
+    pub(super) fn push_ahead(&mut self, waiting: Waiting) {
+        self.ahead.push_back(waiting);
+    }
+
+    pub(super) fn resident_bytes(&self) -> u64 {
+        self.resident_bytes
+    }
+
+    pub(super) fn turn(&mut self) -> Turn {
+        let shared = self.is_behind();
+        if shared && std::mem::replace(&mut self.newest_next, false) {
+            if let Some(newest) = self.pop(VecDeque::pop_back) {
+                return Turn::Has(newest);
+            }
+        }
+        self.newest_next = shared;
+        if let Some(oldest) = self.ahead.pop_front() {
+            return Turn::Has(oldest);
+        }
+        if self.unread.is_empty() {
+            return self.pop(VecDeque::pop_front).map_or(Turn::Wait, Turn::Has);
+        }
+        if !self.reading {
+            return Turn::Read;
+        }
+        // While the disk is read there is no need to stand still.
+        self.pop(VecDeque::pop_back).map_or(Turn::Wait, Turn::Has)
+    }
+
+    fn is_behind(&self) -> bool {
+        let (Some(first), Some(last)) = (self.resident.front(), self.resident.back()) else {
+            return false;
+        };
+        let span = i64::try_from(SHARE_FROM.as_nanos()).unwrap_or(i64::MAX);
+        !self.ahead.is_empty()
+            || !self.unread.is_empty()
+            || last.origin.accepted.saturating_sub(first.origin.accepted) > span
+    }
+
+    fn pop(&mut self, end: fn(&mut VecDeque<Waiting>) -> Option<Waiting>) -> Option<Waiting> {
+        let waiting = end(&mut self.resident)?;
+        self.resident_bytes = self.resident_bytes.saturating_sub(waiting.lines.len() as u64);
+        Some(waiting)
+    }
+
+    /// The oldest whole record in memory gives way: from now on it is unread. A part of a record stays, since the log has only the whole.
+    pub(super) fn evict(&mut self) -> Option<Waiting> {
+        let at = self.resident.iter().position(Waiting::is_whole)?;
+        let waiting = self.resident.remove(at)?;
+        self.resident_bytes = self.resident_bytes.saturating_sub(waiting.lines.len() as u64);
+        let sequence = waiting.origin.sequence;
+        if self.unread.is_empty() {
+            self.unread = sequence..sequence + 1;
+        } else {
+            self.unread = self.unread.start.min(sequence)..self.unread.end.max(sequence + 1);
+        }
+        Some(waiting)
+    }
+
+    /// When the oldest in memory was accepted.
+    pub(super) fn oldest(&self) -> Option<UnixNanos> {
+        self.resident.front().map(|waiting| waiting.origin.accepted)
+    }
+
+    pub(super) fn take_oldest(&mut self) -> Option<Waiting> {
+        self.pop(VecDeque::pop_front)
+    }
+
+    /// Takes out everything in memory whose sequence is among these.
+    pub(super) fn take_among(&mut self, sequences: &Range<u64>) -> Vec<Waiting> {
+        let mut taken = Vec::new();
+        for queue in [&mut self.resident, &mut self.ahead] {
+            for waiting in std::mem::take(queue) {
+                if sequences.contains(&waiting.origin.sequence) {
+                    taken.push(waiting);
+                } else {
+                    queue.push_back(waiting);
+                }
+            }
+        }
+        self.resident_bytes = self.resident.iter().map(|waiting| waiting.lines.len() as u64).sum();
+        taken
+    }
+}
