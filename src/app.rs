@@ -6,6 +6,8 @@
 mod field_types;
 mod outcomes;
 mod readiness;
+mod spooling;
+mod state_file;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,6 @@ use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, Sta
 use crate::ingest;
 use crate::metrics::Metrics;
 use crate::outcome::Ledger;
-use crate::spool::Spool;
 
 /// Why a gateway does not start: what, where, and what to do.
 #[derive(Debug, Error)]
@@ -57,7 +58,7 @@ impl Gateway {
 
         let metrics = Arc::new(Metrics::new().map_err(|e| StartError(format!("metrics: {e}")))?);
         let ledger = Arc::new(Ledger::default());
-        let spool = Spool::in_memory(settings.spool.max_memory, settings.spool.on_full, clock.clone());
+        let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await?;
         let directory = Arc::new(Directory::of(&settings, &ledger));
         let generation = Generation {
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
@@ -71,7 +72,17 @@ impl Gateway {
         };
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
         let delivery = delivery.map_err(StartError)?;
+        // Before a request is taken: what it finds counted was counted before this start.
+        let outcomes = outcomes::Reporter::start(outcomes::Sources {
+            ledger: Arc::clone(&ledger),
+            spool: spool.clone(),
+            clock: clock.clone(),
+            destination: settings.default_bucket(),
+            replica: settings.enrich.replica.clone(),
+            dir: spool.is_durable().then(|| settings.spool.dir.clone()),
+        });
         let lifecycle = Lifecycle::default();
+        let log = readiness::Log::of(&settings.spool);
         let state = Arc::new(State {
             generation: Arc::new(generation),
             spool: spool.clone(),
@@ -79,18 +90,11 @@ impl Gateway {
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
-            readiness: readiness::readiness(lifecycle.clone(), spool.clone(), delivery.view()),
+            readiness: readiness::readiness(lifecycle.clone(), spool.clone(), log, delivery.view()),
             playground: playground(&settings, admin_addr),
         });
         let listeners = http::serve(&state, public, admin, &settings.server)
             .map_err(|e| StartError(format!("the listeners cannot be served: {e}")))?;
-        let outcomes = outcomes::Reporter::start(outcomes::Sources {
-            ledger,
-            spool,
-            clock,
-            destination: settings.default_bucket(),
-            replica: settings.enrich.replica.clone(),
-        });
         lifecycle.enter(Stage::Serving);
         tracing::info!(listener = "public", address = %public_addr, "listening");
         tracing::info!(listener = "admin", address = %admin_addr, "listening");

@@ -29,3 +29,4 @@ pub use settings::{
 };
 pub use sources::{Sources, load, load_without_destination};
 pub use tenant_id::TenantId;
+pub(crate) use values::show_size;

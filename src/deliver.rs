@@ -39,7 +39,7 @@ use crate::config::{Influx, Settings};
 use crate::metrics::Metrics;
 use crate::outcome::{Loss, Outcome};
 use crate::spool::{Record, Spool};
-use dead_letters::DeadLetters;
+use dead_letters::{Bound, DeadLetters};
 use files::LineFiles;
 use gate::Gate;
 use influx::InfluxWriter;
@@ -62,8 +62,10 @@ pub enum LaneState {
 pub struct Stopped {
     /// Points that ended before the budget did: delivered, or dead letters.
     pub flushed: u64,
-    /// The spill file with its points, if something was left.
+    /// The spill file with its points, if something was left of a spool in memory.
     pub spilled: Option<(PathBuf, u64)>,
+    /// Points that wait in a durable spool for the next start.
+    pub waiting: u64,
     /// Points that not even the spill file took.
     pub lost: u64,
 }
@@ -85,14 +87,17 @@ impl Delivery {
     /// Starts delivery from `spool` to where the settings say, on the runtime of the caller. An error is a setting that cannot work; a server
     /// that is away is none.
     pub fn start(settings: &Settings, spool: Spool, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, String> {
-        let (dir, letters) = (&settings.spool.dir, settings.spool.max_dead_letters);
-        Self::launch(settings.influxdb.as_ref(), dir.clone(), letters, Pace::default(), spool, clock, metrics)
+        let dir = settings.spool.dir.clone();
+        let delivery = Self::launch(settings.influxdb.as_ref(), dir, settings, Pace::default(), spool, clock, metrics)?;
+        // Its state is told before its first point comes.
+        open_lanes(&[settings.default_bucket()], &delivery.opening);
+        Ok(delivery)
     }
 
     pub(crate) fn launch(
         influxdb: Option<&Influx>,
         dir: PathBuf,
-        max_dead_letters: u64,
+        max_dead_letters: impl Into<Bound>,
         pace: Pace,
         spool: Spool,
         clock: Clock,
@@ -107,7 +112,8 @@ impl Delivery {
             // One file: a second write would only wait for the first.
             None => (Destination::Files(LineFiles::new(&dir, clock.clone())), "line protocol files".to_owned(), 1),
         };
-        let dead_letters = Arc::new(DeadLetters::new(&dir, max_dead_letters, clock.clone(), Arc::clone(&metrics)));
+        let dead_letters =
+            Arc::new(DeadLetters::new(&dir, max_dead_letters.into(), clock.clone(), Arc::clone(&metrics)));
         let shared = Arc::new(Shared {
             destination,
             server: Gate::new(name, pace),
@@ -130,13 +136,18 @@ impl Delivery {
         View { lanes: Arc::clone(&self.opening.lanes), dead_letters: Arc::clone(&self.shared.dead_letters) }
     }
 
-    /// Closes the spool and gives every batch one immediate try, for at most `budget`; what is left then goes to a spill file.
+    /// Closes the spool and gives every batch one immediate try, for at most `budget`; what is left then stays in a durable spool, or goes to a
+    /// spill file.
     pub async fn stop(self, budget: Duration) -> Stopped {
         let before = self.spool.pending().points;
         let (dir, now, spool) = (self.dir.clone(), self.shared.clock.now(), self.spool.clone());
         self.wind_up(budget).await;
         let left = spool.pending().points;
         let mut stopped = Stopped { flushed: before.saturating_sub(left), ..Stopped::default() };
+        if spool.is_durable() {
+            stopped.waiting = left;
+            return stopped;
+        }
         let records = drain(&spool);
         if !records.is_empty() {
             match tokio::task::spawn_blocking(move || spill_all(&dir, now, records)).await {

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
+use super::state_file;
 use crate::config::{Catalog, FieldType};
 
 const FILE: &str = "field-types.json";
@@ -41,7 +41,8 @@ pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
             path.display()
         ));
     }
-    write(dir, &path, &held)
+    state_file::replace(dir, FILE, &held)
+        .map_err(|e| format!("{} cannot be written: {e}; make spool.dir writable for this user", path.display()))
 }
 
 /// Fields that were `int` by the catalog, and would be taken as one of the other fields, which are floats.
@@ -64,19 +65,6 @@ fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
     };
     serde_json::from_str(&text)
         .map_err(|e| format!("{} is damaged: {e}; restore it, or remove it if the bucket is new", path.display()))
-}
-
-/// Writes beside the file and renames, so that a crash leaves the old or the new one.
-fn write(dir: &Path, path: &Path, held: &BTreeMap<String, String>) -> Result<(), String> {
-    let fresh = dir.join(format!("{FILE}.{}", std::process::id()));
-    let written = || -> std::io::Result<()> {
-        let mut file = fs::File::create(&fresh)?;
-        file.write_all(serde_json::to_string_pretty(held)?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        fs::File::open(dir)?.sync_all()
-    };
-    written().map_err(|e| format!("{} cannot be written: {e}; make spool.dir writable for this user", path.display()))
 }
 
 fn name(kind: FieldType) -> &'static str {

@@ -1,8 +1,15 @@
 //! `gateway_outcomes`: a delta a minute of every tenant's outcomes, written to the default bucket (also those of tenants that have one of their own).
 //!
+//! With a durable spool the ledger counts on over a restart; so does the report: what was reported lies in `outcomes-reported.json`, written after the
+//! spool took the report. (A crash between the two reports one minute twice.)
+//!
 //! So that "does anything of mine get refused?" can be asked in Flux, where the other answers are.
 
-use std::collections::HashMap;
+mod reported;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +21,7 @@ use crate::encode::encode;
 use crate::enrich::{FieldValue, Point};
 use crate::outcome::{Account, Ledger};
 use crate::spool::{Spool, Submission};
+use reported::{Key, Reported};
 
 /// How often a delta is written.
 const EVERY: Duration = Duration::from_secs(60);
@@ -29,6 +37,8 @@ pub(super) struct Sources {
     pub(super) destination: Arc<str>,
     /// This replica's own name: the one place where it makes series, and few.
     pub(super) replica: String,
+    /// Where to keep what was reported, when the ledger's totals outlive the process.
+    pub(super) dir: Option<PathBuf>,
 }
 
 /// Writes the deltas until it is dropped.
@@ -36,9 +46,6 @@ pub(super) struct Reporter {
     shared: Arc<Shared>,
     ticking: JoinHandle<()>,
 }
-
-/// A tenant and the name of an outcome.
-type Key = (String, String);
 
 /// What happened since the last report: encoded, and as numbers.
 #[derive(Default)]
@@ -51,13 +58,12 @@ struct Delta {
 struct Shared {
     sources: Sources,
     account: Arc<Account>,
-    /// Points already reported, by (tenant, outcome).
-    reported: Mutex<HashMap<Key, u64>>,
+    reported: Mutex<Reported>,
 }
 
 impl Reporter {
     pub(super) fn start(sources: Sources) -> Self {
-        let shared = Arc::new(Shared { account: sources.ledger.own(), sources, reported: Mutex::default() });
+        let shared = Arc::new(Shared::new(sources));
         let ticks = Arc::clone(&shared);
         let ticking = tokio::spawn(async move {
             let mut every = tokio::time::interval(EVERY);
@@ -83,6 +89,12 @@ impl Drop for Reporter {
 }
 
 impl Shared {
+    /// To be made before the first request is taken: what is counted by then was counted before this start.
+    fn new(sources: Sources) -> Self {
+        let before = sources.dir.as_deref().map(|dir| Reported::before(dir, &sources.ledger.accounts()));
+        Self { account: sources.ledger.own(), sources, reported: Mutex::new(before.unwrap_or_default()) }
+    }
+
     async fn report(&self) {
         let delta = self.delta();
         if delta.points == 0 {
@@ -97,13 +109,25 @@ impl Shared {
         };
         match self.sources.spool.append(submission).await {
             Ok(()) => {
-                let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-                for (key, points) in delta.by_key {
-                    *reported.entry(key).or_default() += points;
-                }
+                let reported = {
+                    let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+                    reported.add(delta.by_key);
+                    reported.clone()
+                };
+                self.keep(reported).await;
             }
             // Nothing is forgotten: the next delta holds this one too.
             Err(refused) => tracing::warn!(?refused, "gateway_outcomes waits: the spool has no room"),
+        }
+    }
+
+    async fn keep(&self, reported: Reported) {
+        let Some(dir) = self.sources.dir.clone() else { return };
+        let kept = tokio::task::spawn_blocking(move || reported.keep(&dir)).await;
+        if let Err(why) = kept.map_err(|e| e.to_string()).and_then(|kept| kept.map_err(|e| e.to_string())) {
+            tracing::warn!(
+                "what gateway_outcomes reported could not be kept: {why}; the next start would report it again"
+            );
         }
     }
 
@@ -114,7 +138,7 @@ impl Shared {
         for account in self.sources.ledger.accounts() {
             for (outcome, total) in account.totals().outcomes() {
                 let key = (account.name().to_owned(), outcome);
-                let points = total - reported.get(&key).copied().unwrap_or(0);
+                let points = reported.news(&key, total);
                 if points == 0 {
                     continue;
                 }

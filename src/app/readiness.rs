@@ -1,29 +1,92 @@
-//! The named checks of `/readyz`.
+//! The named checks of `/readyz`. The names are stable: docs/operations.md tells what each means, and what to do.
 
+use std::path::PathBuf;
+
+use super::spooling::{left_by_fsync, log_dir};
+use crate::config::{Durability, OnFull, SpoolSettings};
 use crate::deliver::{LaneState, View};
 use crate::http::{Check, CheckStatus, Lifecycle, Readiness};
-use crate::spool::{Pending, Spool};
+use crate::spool::{Health, Pending, Spool};
 
-pub(super) fn readiness(lifecycle: Lifecycle, spool: Spool, delivery: View) -> Readiness {
+/// What the checks of the spool need to know of the settings.
+pub(super) struct Log {
+    dir: PathBuf,
+    durability: Durability,
+    on_full: OnFull,
+}
+
+impl Log {
+    pub(super) fn of(settings: &SpoolSettings) -> Self {
+        Self { dir: log_dir(settings), durability: settings.durability, on_full: settings.on_full }
+    }
+}
+
+pub(super) fn readiness(lifecycle: Lifecycle, spool: Spool, log: Log, delivery: View) -> Readiness {
     let checks = move || {
-        let mut checks = vec![spool_check(spool.pending())];
+        let health = spool.health();
+        let mut checks = vec![log.spool(&health, spool.pending())];
+        checks.extend(log.set_aside(&health));
+        checks.extend(log.left());
         checks.extend(delivery.lanes().into_iter().map(|(bucket, lane)| lane_check(&bucket, &lane)));
         checks
     };
     Readiness { lifecycle, checks: Box::new(checks) }
 }
 
-/// Degraded from nine tenths on: there is still time to look.
-fn spool_check(pending: Pending) -> Check {
-    let full = pending.bytes.saturating_mul(10) >= pending.limit.saturating_mul(9);
-    let detail = full.then(|| {
-        format!(
-            "{} of {} bytes wait for delivery; new requests get 503 when it is full. See the destination's check",
+fn check(name: &str, status: CheckStatus, detail: Option<String>) -> Check {
+    Check { name: name.to_owned(), status, detail }
+}
+
+impl Log {
+    /// Whether it takes requests. A disk that failed is the one trouble that another replica does not have: only then this one is not ready.
+    pub(super) fn spool(&self, health: &Health, pending: Pending) -> Check {
+        let dir = self.dir.display();
+        if let Some(why) = &health.failed {
+            let detail = format!(
+                "the disk of {dir} takes no writes: {why}. Requests get 503; what was accepted before goes on being delivered. Look at the disk and at \
+                 the kernel's log; the check is well again when a write succeeds"
+            );
+            return check("spool", CheckStatus::Failed, Some(detail));
+        }
+        if health.no_space {
+            let detail = format!(
+                "the disk of {dir} has no space left: requests get 503 until delivery, or somebody, has made room. Give it a larger disk, or set \
+                 spool.max_bytes below its size"
+            );
+            return check("spool", CheckStatus::Degraded, Some(detail));
+        }
+        // From nine tenths on: there is still time to look.
+        if pending.bytes.saturating_mul(10) < pending.limit.saturating_mul(9) {
+            return check("spool", CheckStatus::Ok, None);
+        }
+        let then = match self.on_full {
+            OnFull::Reject => "new requests get 503 when it is full",
+            OnFull::DropOldest => "when it is full the oldest points are dropped, counted as lost_dropped_oldest",
+        };
+        let detail = format!(
+            "{} of {} bytes wait for delivery; {then}. See the destination's check",
             pending.bytes, pending.limit
-        )
-    });
-    let status = if full { CheckStatus::Degraded } else { CheckStatus::Ok };
-    Check { name: "spool".to_owned(), status, detail }
+        );
+        check("spool", CheckStatus::Degraded, Some(detail))
+    }
+
+    /// What of the log could not be read. It stays degraded until somebody took the files away.
+    pub(super) fn set_aside(&self, health: &Health) -> Option<Check> {
+        let (first, rest) = health.set_aside.split_first()?;
+        let dir = self.dir.display();
+        let names = rest.iter().fold(first.clone(), |all, name| format!("{all}, {name}"));
+        let detail = format!(
+            "parts of the log in {dir} could not be read and lie there apart: {names}. `tagline spool` says what they hold, `tagline replay \
+             {dir}/{first}` sends what is whole in one; then move them away"
+        );
+        Some(check("spool-set-aside", CheckStatus::Degraded, Some(detail)))
+    }
+
+    /// A log that a gateway in memory mode does not deliver. Looked at each time: it is well as soon as the files are gone.
+    pub(super) fn left(&self) -> Option<Check> {
+        let left = (self.durability == Durability::Memory).then(|| left_by_fsync(&self.dir))?;
+        left.map(|detail| check("spool-log", CheckStatus::Degraded, Some(detail)))
+    }
 }
 
 fn lane_check(bucket: &str, lane: &LaneState) -> Check {
@@ -35,5 +98,5 @@ fn lane_check(bucket: &str, lane: &LaneState) -> Check {
         }
         LaneState::Paused(why) => (CheckStatus::Degraded, Some(why.clone())),
     };
-    Check { name: format!("destination:{bucket}"), status, detail }
+    check(&format!("destination:{bucket}"), status, detail)
 }

@@ -1,21 +1,24 @@
 //! Running until stopped, and draining in order.
 //!
 //! The order: readiness false; go on accepting for `drain_delay`, so that load balancers notice; stop accepting and answer what is in
-//! flight; report the last outcomes; flush; spill what the destination will not take; end. A second signal leaves at once.
+//! flight; report the last outcomes; flush; leave what the destination will not take in the log, or spill it from memory; end. A second signal leaves
+//! at once: with durability `fsync` that loses nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Gateway, StartError};
+use super::{Gateway, StartError, spooling};
 use crate::clock::monotonic;
 use crate::http::Stage;
 
 /// How the gateway ended.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stopped {
-    /// Points that no destination took and that lie in a file now, for `tagline replay`.
+    /// Points that wait in the log of durability `fsync` for the next start.
+    pub waiting: u64,
+    /// Points that no destination took from memory and that lie in a file now, for `tagline replay`.
     pub spilled: Option<(PathBuf, u64)>,
     /// Points that could not even be spilled. Counted per tenant in the log.
     pub lost: u64,
@@ -66,6 +69,14 @@ impl Gateway {
         self.outcomes.report().await;
         let left = deadline.saturating_duration_since(monotonic());
         let stopped = self.delivery.stop(left).await;
+        if stopped.waiting > 0 {
+            tracing::warn!(
+                points = stopped.waiting,
+                "what InfluxDB did not take waits in {} for the next start",
+                spooling::log_dir(&self.settings.spool).display()
+            );
+        }
+        self.state.spool.shut_down().await;
         self.listeners.stop_admin().await;
         for account in self.state.ledger.accounts() {
             let totals = account.totals();
@@ -81,7 +92,7 @@ impl Gateway {
                 "ledger"
             );
         }
-        Stopped { spilled: stopped.spilled, lost: stopped.lost }
+        Stopped { waiting: stopped.waiting, spilled: stopped.spilled, lost: stopped.lost }
     }
 
     async fn settled(&self, at_most: Duration) {

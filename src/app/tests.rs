@@ -1,7 +1,13 @@
+//! What must be known at the next start, and what readiness says of the spool.
+
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::field_types::hold;
-use crate::config::{Catalog, FieldRule, FieldType, Measurement};
+use super::readiness::Log;
+use crate::config::{Catalog, Durability, FieldRule, FieldType, Measurement, OnFull, SpoolSettings};
+use crate::http::CheckStatus;
+use crate::spool::{Health, Pending};
 
 fn catalog(kind: FieldType) -> Catalog {
     let fields = BTreeMap::from([("duration_ms".to_owned(), FieldRule { kind, bounds: None })]);
@@ -32,4 +38,82 @@ fn a_damaged_file_of_field_types_is_named() {
     std::fs::write(dir.path().join("field-types.json"), "{").unwrap();
     let refused = hold(dir.path(), &catalog(FieldType::Int)).unwrap_err();
     assert!(refused.contains("field-types.json is damaged"), "{refused}");
+}
+
+fn log(dir: &Path, durability: Durability, on_full: OnFull) -> Log {
+    Log::of(&SpoolSettings {
+        dir: dir.to_owned(),
+        durability,
+        max_bytes: 1_000,
+        max_memory: 1_000,
+        on_full,
+        max_dead_letters: 0,
+        default_share: 1.0,
+    })
+}
+
+#[test]
+fn the_spool_is_degraded_when_it_is_nearly_full_or_has_no_space_and_failed_only_when_its_disk_is() {
+    let dir = Path::new("/spool");
+    let log = |on_full| log(dir, Durability::Fsync, on_full);
+    let pending = |bytes| Pending { bytes, limit: 1_000, ..Pending::default() };
+    let cases = [
+        (Health::default(), 899, OnFull::Reject, CheckStatus::Ok, &[][..]),
+        (Health::default(), 900, OnFull::Reject, CheckStatus::Degraded, &["900 of 1000 bytes", "503"][..]),
+        (Health::default(), 999, OnFull::DropOldest, CheckStatus::Degraded, &["lost_dropped_oldest"]),
+        (
+            Health { no_space: true, ..Health::default() },
+            0,
+            OnFull::Reject,
+            CheckStatus::Degraded,
+            &["the disk of /spool/log has no space left: ", "spool.max_bytes"],
+        ),
+        (
+            Health { failed: Some("fdatasync: EIO".to_owned()), no_space: true, set_aside: Vec::new() },
+            0,
+            OnFull::Reject,
+            CheckStatus::Failed,
+            &["/spool/log", "fdatasync: EIO", "503"],
+        ),
+    ];
+    for (health, bytes, on_full, status, parts) in cases {
+        let check = log(on_full).spool(&health, pending(bytes));
+        assert_eq!((check.name.as_str(), check.status), ("spool", status), "{check:?}");
+        let detail = check.detail.unwrap_or_default();
+        assert!(parts.iter().all(|part| detail.contains(part)) && detail.is_empty() == parts.is_empty(), "{detail}");
+    }
+}
+
+#[test]
+fn files_that_were_set_aside_are_named_with_what_to_do() {
+    let log = log(Path::new("/spool"), Durability::Fsync, OnFull::Reject);
+    assert!(log.set_aside(&Health::default()).is_none());
+    let names = ["1.seg.set-aside", "2.seg.damaged-40"].map(str::to_owned).to_vec();
+    let check = log.set_aside(&Health { set_aside: names, ..Health::default() }).unwrap();
+    assert_eq!((check.name.as_str(), check.status), ("spool-set-aside", CheckStatus::Degraded));
+    let detail = check.detail.unwrap();
+    for part in ["1.seg.set-aside, 2.seg.damaged-40", "`tagline spool`", "`tagline replay /spool/log/1.seg.set-aside`"]
+    {
+        assert!(detail.contains(part), "{detail}");
+    }
+}
+
+#[test]
+fn a_gateway_in_memory_mode_says_that_it_does_not_deliver_an_earlier_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = log(dir.path(), Durability::Memory, OnFull::Reject);
+    assert!(memory.left().is_none(), "there is no log");
+    let folder = dir.path().join("log");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("cursor.a"), "").unwrap();
+    assert!(memory.left().is_none(), "nothing waits in it");
+    let segments = ["00000000000000000001.seg", "00000000000000000009.seg"].map(|name| folder.join(name));
+    segments.iter().for_each(|path| std::fs::write(path, "").unwrap());
+    let check = memory.left().unwrap();
+    assert_eq!((check.name.as_str(), check.status), ("spool-log", CheckStatus::Degraded));
+    let detail = check.detail.unwrap();
+    assert!(detail.starts_with("2 files of an earlier run") && detail.contains("tagline replay"), "{detail}");
+    assert!(log(dir.path(), Durability::Fsync, OnFull::Reject).left().is_none(), "it is its own log");
+    segments.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    assert!(memory.left().is_none(), "it is gone");
 }

@@ -162,6 +162,7 @@ pub(crate) fn settings() -> Settings {
             max_memory: 1 << 20,
             on_full: config::OnFull::Reject,
             max_dead_letters: 1 << 20,
+            default_share: 1.0,
         },
         log: Log { format: LogFormat::Text, level: "info".to_owned() },
         issuers: issuers(),

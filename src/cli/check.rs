@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::Failure;
-use crate::config::{Durability, Profile, Settings, Sources, load};
+use crate::config::{Durability, OnFull, Profile, Settings, Sources, SpoolSettings, load, show_size};
 
 /// Tells every mistake of the settings at once, each with its file and line; starts nothing.
 #[derive(clap::Args, Clone, Debug)]
@@ -56,11 +56,20 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
         None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
     }
     writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;
-    let durability = match settings.spool.durability {
-        Durability::Fsync => "on disk (fsync)",
-        Durability::Memory => "memory",
+    writeln!(out, "  spool      {}; files in {}", spool(&settings.spool), settings.spool.dir.display())
+}
+
+/// What 202 stands for, how much may wait, and what happens beyond.
+fn spool(spool: &SpoolSettings) -> String {
+    let (durability, bytes) = match spool.durability {
+        Durability::Fsync => ("on disk (fsync)", spool.max_bytes),
+        Durability::Memory => ("memory: a crash loses what waits", spool.max_memory),
     };
-    writeln!(out, "  spool      {durability}; files in {}", settings.spool.dir.display())
+    let full = match spool.on_full {
+        OnFull::Reject => "then 503",
+        OnFull::DropOldest => "then the oldest points are dropped",
+    };
+    format!("{durability}; up to {}, {full}", show_size(bytes))
 }
 
 #[cfg(test)]

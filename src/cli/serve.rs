@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::Failure;
 use crate::app::{Gateway, Stopped, demo_key, destination_in_words};
 use crate::clock::Clock;
-use crate::config::{Log, LogFormat, Profile, Settings};
+use crate::config::{Durability, Log, LogFormat, Profile, Settings};
 
 /// `serve` takes no arguments of its own: everything stands in the settings.
 #[derive(Args, Debug, Default)]
@@ -30,7 +30,8 @@ pub async fn run(settings: Settings, clock: Clock) -> Result<(), Failure> {
         // A closed stdout is no reason not to serve.
         let _ = greet(&gateway, &mut io::stdout());
     }
-    let stopped = gateway.run(leave_at_once).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    let durable = gateway.settings().spool.durability == Durability::Fsync;
+    let stopped = gateway.run(move || leave_at_once(durable)).await.map_err(|e| Failure::Failed(e.to_string()))?;
     farewell(&stopped);
     match stopped.lost {
         0 => Ok(()),
@@ -39,8 +40,14 @@ pub async fn run(settings: Settings, clock: Clock) -> Result<(), Failure> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a second signal asks for exactly this: leave without draining")]
-fn leave_at_once() {
-    tracing::warn!("second signal: leaving at once; what waited for delivery is lost");
+fn leave_at_once(durable: bool) {
+    if durable {
+        tracing::warn!("second signal: leaving at once; what was accepted waits in the log for the next start");
+    } else {
+        tracing::error!(
+            "second signal: leaving at once; what waited for delivery is lost (spool.durability = \"memory\")"
+        );
+    }
     std::process::exit(1);
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
         profile,
         influxdb: influx::influxdb(&root.sub("influxdb"), needs_influxdb, findings),
         enrich,
-        spool: spool(&root.sub("spool"), profile),
+        spool: spool(&root.sub("spool"), profile, defaults.limits.spool_share),
         log: log(&root.sub("log"), profile),
         issuers,
         tenants,
@@ -204,15 +204,24 @@ fn lane(replica: &str) -> u16 {
     u16::try_from(lane).unwrap_or_default()
 }
 
-fn spool(section: &Section<'_>, profile: Profile) -> SpoolSettings {
+fn spool(section: &Section<'_>, profile: Profile, default_share: f64) -> SpoolSettings {
     let default = if profile == Profile::Dev { "data" } else { "/var/lib/tagline" };
+    let durability = match (section.text("durability"), profile) {
+        (Some("memory"), _) | (None, Profile::Dev) => Durability::Memory,
+        _ => Durability::Fsync,
+    };
+    let on_full = match section.text("on_full") {
+        Some("drop_oldest") => OnFull::DropOldest,
+        _ => OnFull::Reject,
+    };
     SpoolSettings {
         dir: section.text("dir").unwrap_or(default).into(),
-        durability: Durability::Memory,
-        max_bytes: 10 << 30,
-        on_full: OnFull::Reject,
+        durability,
+        max_bytes: set(section.size("max_bytes")),
+        on_full,
         max_memory: set(section.size("max_memory")),
         max_dead_letters: set(section.size("max_dead_letters")),
+        default_share,
     }
 }
 

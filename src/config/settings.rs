@@ -173,8 +173,10 @@ pub struct SpoolSettings {
     pub max_memory: u64,
     /// What happens when the spool is full.
     pub on_full: OnFull,
-    /// Most bytes of dead letters kept, over all tenants.
+    /// Most bytes of dead letters kept, over all tenants; each keeps within its `spool_share` of it.
     pub max_dead_letters: u64,
+    /// The share (0..=1) of an account that is no listed tenant's: `tenant_defaults.limits.spool_share`.
+    pub default_share: f64,
 }
 
 /// Format of the logs.

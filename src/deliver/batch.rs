@@ -1,6 +1,6 @@
 //! Batches: records of one destination that are written by one request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,11 @@ impl Batch {
         self.points
     }
 
+    /// Of line protocol, before compression.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
     }
@@ -80,6 +85,19 @@ impl Batch {
             parts.entry(Arc::as_ptr(record.account()) as usize).or_default().push(record);
         }
         parts.into_values().collect()
+    }
+
+    /// The records of these accounts (by address), a batch for each, apart from the others'.
+    pub(crate) fn apart(self, accounts: &HashSet<usize>) -> (Vec<Self>, Self) {
+        let is_of = |record: &Record| accounts.contains(&(Arc::as_ptr(record.account()) as usize));
+        if !self.records.iter().any(is_of) {
+            return (Vec::new(), self);
+        }
+        let (mut theirs, mut others) = (Self::default(), Self::default());
+        for record in self.into_records() {
+            if is_of(&record) { theirs.push(record) } else { others.push(record) }
+        }
+        (theirs.by_account(), others)
     }
 
     pub(crate) fn accounts(&self) -> usize {

@@ -16,7 +16,8 @@ use super::LaneState;
 pub(crate) struct Pace {
     /// Shortest back-off.
     pub(crate) backoff: Duration,
-    /// Longest back-off.
+    /// Longest back-off. Short, so that points are fresh again a few seconds after an outage; and no hammer: while a gate is shut all lanes of this
+    /// process together have one write under way, of one batch, and a server that refuses the connection is not even sent that.
     pub(crate) backoff_cap: Duration,
     /// First wait before a probe of something that somebody must mend.
     pub(crate) pause: Duration,
@@ -30,7 +31,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             backoff: Duration::from_millis(100),
-            backoff_cap: Duration::from_secs(30),
+            backoff_cap: Duration::from_secs(2),
             pause: Duration::from_secs(10),
             pause_cap: Duration::from_secs(60),
             linger: Duration::from_secs(1),

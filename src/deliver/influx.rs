@@ -53,7 +53,8 @@ pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
         .default_headers(headers)
         .user_agent(concat!("tagline/", env!("CARGO_PKG_VERSION")))
         .timeout(*timeout)
-        .connect_timeout((*timeout).min(Duration::from_secs(5)))
+        // A host that is away drops packets, and its return is only seen by a new attempt.
+        .connect_timeout((*timeout).min(Duration::from_secs(3)))
         .pool_idle_timeout(Duration::from_secs(60))
         // reqwest 0.11 still carries h2 0.3, which takes empty frames without a bound (RUSTSEC-2026-0258): no HTTP/2, whatever a server offers.
         .http1_only()

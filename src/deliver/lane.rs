@@ -15,6 +15,10 @@ use crate::spool::Spool;
 /// How many batches of accounts with bad lines are looked at at once, beside the others' way.
 const ASIDE_IN_FLIGHT: usize = 2;
 
+/// How much of what waits there may be in memory beside a durable spool. Beyond it the lane reads on only as fast as bad lines are found: a tenant
+/// whose poison comes faster than that for long slows its bucket down, instead of filling the memory. (In a spool in memory it lies there anyway.)
+const ASIDE_BYTES: usize = 64 << 20;
+
 /// What the gateway wants of its lanes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
@@ -37,6 +41,7 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
     let main = Arc::new(Semaphore::new(in_flight.max(1)));
     let side = Arc::new(Semaphore::new(ASIDE_IN_FLIGHT));
     let destination = Arc::clone(&lane.sender.bucket);
+    let most_aside = if spool.is_durable() { ASIDE_BYTES } else { usize::MAX };
     let mut more = true;
     loop {
         lane.sort();
@@ -45,7 +50,7 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
         }
         let due = lane.cutter.due();
         tokio::select! {
-            record = spool.next(&destination), if more && lane.ready.is_empty() => match record {
+            record = spool.next(&destination), if more && lane.ready.is_empty() && lane.bytes_aside() < most_aside => match record {
                 Some(record) => {
                     let aside = lane.sender.is_suspect(record.account());
                     lane.cutter.push(record, aside);
@@ -90,6 +95,10 @@ impl Lane {
         while let Some((aside, batch)) = self.cutter.take() {
             if aside { self.aside.push_back(batch) } else { self.ready.push_back(batch) }
         }
+    }
+
+    fn bytes_aside(&self) -> usize {
+        self.aside.iter().map(Batch::bytes).sum()
     }
 
     fn is_idle(&self) -> bool {

@@ -1,6 +1,6 @@
 //! One lane's sender: a batch, its answers, and what follows from each, until every point has ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -108,6 +108,14 @@ impl Sender {
         suspects.contains_key(&(Arc::as_ptr(account) as usize))
     }
 
+    /// The accounts that lately sent bad lines, by address.
+    fn suspected(&self) -> HashSet<usize> {
+        let now = Instant::now();
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.iter().filter(|(_, (_, until))| *until > now).map(|(address, _)| *address).collect()
+    }
+
+    /// From now on, and for a minute after its last bad line, an account gets batches of its own.
     pub(super) fn suspect(&self, account: &Arc<Account>) {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         suspects.insert(Arc::as_ptr(account) as usize, (Arc::clone(account), Instant::now() + ASIDE));
@@ -117,15 +125,15 @@ impl Sender {
     pub(crate) async fn send(&self, batch: Batch, aside: bool) -> Rest {
         let mut rest = Rest::default();
         let mut work = vec![batch];
-        while let Some(batch) = work.pop() {
-            let again = self.attempt(batch, &mut rest).await;
-            for part in again {
-                let single =
-                    part.records().first().filter(|_| part.accounts() == 1).map(|record| Arc::clone(record.account()));
-                match single {
-                    Some(account) if !aside && self.is_suspect(&account) => rest.aside.push(part),
-                    _ => work.push(part),
-                }
+        while let Some(mut batch) = work.pop() {
+            if !aside {
+                // Looked at before each write: a batch that was cut, or divided, before an account was suspected may hold its lines.
+                let (suspected, others) = batch.apart(&self.suspected());
+                rest.aside.extend(suspected);
+                batch = others;
+            }
+            if batch.points() > 0 {
+                work.extend(self.attempt(batch, &mut rest).await);
             }
         }
         rest
@@ -242,6 +250,9 @@ impl Sender {
         }
         if batch.alone >= ALONE_BEFORE_SPLIT {
             let alone = batch.alone;
+            if batch.accounts() > 1 {
+                return batch.by_account();
+            }
             match batch.halves() {
                 Ok((left, right)) => {
                     tracing::warn!(
@@ -252,6 +263,8 @@ impl Sender {
                 }
                 Err(single) if alone >= ALONE_BEFORE_DEAD => {
                     let why = format!("failed {alone} times while others passed: {why}");
+                    // What makes the server fail would shut its gate on the others again and again.
+                    single.records().iter().for_each(|record| self.suspect(record.account()));
                     return self.bury(single, 500, &why, Vec::new()).await;
                 }
                 Err(single) => {

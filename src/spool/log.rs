@@ -16,6 +16,8 @@
 //! | `lock` | held by the process that owns the folder, whose id it names |
 
 pub(crate) mod cursor;
+#[cfg(test)]
+pub(crate) mod faulty;
 pub(crate) mod format;
 mod gather;
 mod health;
@@ -267,5 +269,7 @@ pub(crate) fn segment_name(base: u64) -> String {
 
 /// The base in a segment's file name.
 pub(crate) fn segment_base(name: &str) -> Option<u64> {
-    name.strip_suffix(".seg").filter(|base| base.len() == 20)?.parse().ok()
+    let base = name.strip_suffix(".seg")?.parse().ok()?;
+    // What only parses like one (`+…`, too few digits) is another file.
+    (segment_name(base) == name).then_some(base)
 }

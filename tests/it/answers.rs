@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::support::{ACME_KEY, Answer, Connection, Gateway, SigningKey, claims, config_for, influx};
+use crate::support::{ACME_KEY, Answer, Connection, Gateway, IN_MEMORY, SigningKey, claims, config_for, influx};
 
 const ORIGIN: &str = "https://app.example";
 
@@ -220,7 +220,7 @@ async fn at_most_twenty_rejections_are_listed_and_all_are_counted() {
 #[tokio::test]
 async fn what_can_never_be_taken_is_413_and_not_a_503_to_be_tried_for_ever() {
     let bucket = influx().bucket("never");
-    let small = [("TAGLINE__SPOOL__MAX_MEMORY", "1MiB")];
+    let small = [IN_MEMORY, ("TAGLINE__SPOOL__MAX_MEMORY", "1MiB")];
     let gateway = Gateway::start_with(&config_for(&bucket), &small).await;
     let target = format!("/v1/telemetry/{ACME_KEY}");
     // A view of 200 characters, repeated in 5,000 lines: larger than the whole spool, though the body is small.

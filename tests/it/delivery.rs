@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME_KEY, Bucket, GLOBEX_KEY, Gateway, Influx, Link, Totals, config_for, event, events, eventually, http, influx,
-    now_ms, post, tagline,
+    ACME_KEY, Bucket, GLOBEX_KEY, Gateway, IN_MEMORY, Influx, Link, Totals, config_for, event, events, eventually,
+    http, influx, now_ms, post, tagline,
 };
 
 const SOON: Duration = Duration::from_secs(15);
@@ -164,8 +164,11 @@ async fn with_a_wrong_token_nothing_is_lost_and_replay_delivers_it_with_the_righ
     let folder = tempfile::tempdir().unwrap();
     let wrong = folder.path().join("token");
     std::fs::write(&wrong, "not-the-token-0123456789").unwrap();
-    let environment =
-        [("TAGLINE__INFLUXDB__TOKEN_FILE", wrong.to_str().unwrap()), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s")];
+    let environment = [
+        IN_MEMORY,
+        ("TAGLINE__INFLUXDB__TOKEN_FILE", wrong.to_str().unwrap()),
+        ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s"),
+    ];
     let mut gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 30)).status, 202);
     let detail = eventually(SOON, || async {
@@ -204,7 +207,7 @@ fn fill(gateway: &Gateway, key: &str, at: i64) -> (u64, http::Answer) {
 async fn a_full_buffer_refuses_with_503_keeps_what_was_accepted_and_recovers_by_itself() {
     let mut own = Influx::own();
     let bucket = own.bucket("full");
-    let environment = [("TAGLINE__SPOOL__MAX_MEMORY", "1MiB"), ("TAGLINE__INFLUXDB__TIMEOUT", "1s")];
+    let environment = [IN_MEMORY, ("TAGLINE__SPOOL__MAX_MEMORY", "1MiB"), ("TAGLINE__INFLUXDB__TIMEOUT", "1s")];
     let gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
     own.freeze();
     let at = now_ms() - 1_000;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::{
-    ACME_KEY, Connection, GLOBEX_KEY, Gateway, Link, Totals, config_for, event, events, eventually, influx, now_ms,
-    post, tagline,
+    ACME_KEY, Connection, GLOBEX_KEY, Gateway, IN_MEMORY, Link, Totals, config_for, event, events, eventually, influx,
+    now_ms, post, tagline,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -79,12 +79,12 @@ async fn while_draining_it_is_not_ready_still_accepts_and_delivers_everything_be
 }
 
 #[tokio::test]
-async fn what_influxdb_does_not_take_at_the_end_is_spilled_and_replay_delivers_it_once() {
+async fn what_influxdb_does_not_take_at_the_end_is_spilled_from_memory_and_replay_delivers_it_once() {
     let bucket = influx().bucket("spill");
     // A port that was just free: nobody listens there.
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let away = format!("http://{nobody}");
-    let environment = [("INFLUXDB_URL", away.as_str()), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s")];
+    let environment = [IN_MEMORY, ("INFLUXDB_URL", away.as_str()), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s")];
     let mut gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
     let at = now_ms();
     for (key, count) in [(ACME_KEY, 700), (GLOBEX_KEY, 300), (ACME_KEY, 37)] {
@@ -136,8 +136,8 @@ async fn what_influxdb_does_not_take_at_the_end_is_spilled_and_replay_delivers_i
 async fn a_write_that_hangs_at_the_end_is_spilled_within_the_time_and_the_others_arrive() {
     let bucket = influx().bucket("hangs");
     let link = Link::to(influx().address(), "POST /api/v2/write");
-    let environment = [("INFLUXDB_URL", link.url()), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "3s".to_owned())];
-    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let away = link.url();
+    let environment = [IN_MEMORY, ("INFLUXDB_URL", away.as_str()), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "3s")];
     let mut gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
     let at = now_ms();
     assert_eq!(post(&gateway, ACME_KEY, &events(at, 0, 20)).status, 202);

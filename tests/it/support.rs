@@ -35,7 +35,7 @@ pub use browser::{Page, Tab, browser};
 pub use command::{Ran, tagline};
 pub use disk::Disk;
 pub use events::{Totals, event, events, now_ms, post};
-pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, config_for};
+pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, IN_MEMORY, config_for};
 pub use http::{Answer, Connection, client};
 pub use influx::{Bucket, Influx, Row, flux_string, influx};
 pub use keys::{SigningKey, claims};

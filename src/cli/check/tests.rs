@@ -20,7 +20,7 @@ fn check(text: Option<&str>, env: &[(&str, &str)]) -> (String, u8) {
 
 #[test]
 fn seven_mistakes_print_seven_findings_and_end_with_2() {
-    let text = "[server]\nlistne = 1\nworkers = -1\ndrain_delay = \"x\"\nmax_body = \"y\"\n[spool]\ndurability = \"fsync\"\n\
+    let text = "[server]\nlistne = 1\nworkers = -1\ndrain_delay = \"x\"\nmax_body = \"y\"\n[spool]\ndurability = \"fsnyc\"\n\
                 [log]\nformat = \"z\"\n[tenants.\"a b\"]\n";
     let influxdb = [("INFLUXDB_URL", "http://i"), ("INFLUXDB_ORG", "o"), ("INFLUXDB_TOKEN", "t")];
     let (out, code) = check(Some(text), &influxdb);
@@ -48,6 +48,7 @@ fn good_settings_print_what_is_in_force_and_no_secret() {
     for part in [
         "127.0.0.1:8080 public, 127.0.0.1:8081 admin",
         "https://influxdb:8086, org \"acme\", bucket \"app_observability\"",
+        "on disk (fsync); up to 10GiB, then 503; files in /var/lib/tagline",
     ] {
         assert!(out.contains(part), "{out}");
     }

@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::{Case, INFLUXDB, TENANT};
-use crate::config::{LogFormat, OriginRule, Profile};
+use crate::config::{Durability, LogFormat, OnFull, OriginRule, Profile};
 
 #[test]
 fn a_start_without_settings_has_a_demo_tenant_on_loopback_and_files() {
@@ -95,6 +95,21 @@ fn empty_or_unusable_influxdb_variables_are_mistakes() {
 #[test]
 fn a_configured_gateway_needs_somewhere_to_put_points() {
     Case::of(TENANT).finds(&[("settings.toml: influxdb: there is no InfluxDB", "INFLUXDB_URL")]);
+}
+
+#[test]
+fn accepted_means_on_disk_unless_somebody_tries_things_out_or_says_otherwise() {
+    let configured = || Case::with_influxdb(TENANT);
+    let spool = configured().good().spool;
+    assert_eq!((spool.durability, spool.on_full, spool.max_bytes), (Durability::Fsync, OnFull::Reject, 10 << 30));
+    let dev = || Case::empty().env(&INFLUXDB);
+    assert_eq!(dev().good().spool.durability, Durability::Memory);
+    let set = |case: Case, value| case.env(&[("TAGLINE__SPOOL__DURABILITY", value)]).good().spool.durability;
+    assert_eq!(set(configured(), "memory"), Durability::Memory);
+    assert_eq!(set(dev(), "fsync"), Durability::Fsync);
+    let text = format!("[spool]\nmax_bytes = \"16MiB\"\non_full = \"drop_oldest\"\n{TENANT}");
+    let spool = Case::with_influxdb(&text).good().spool;
+    assert_eq!((spool.on_full, spool.max_bytes), (OnFull::DropOldest, 16 << 20));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Dead letters: bounded, private, and the flooder pays.
 
 use super::*;
-use dead_letters::Refusal;
+use dead_letters::{Bound, Refusal};
 
-fn store(dir: &std::path::Path, limit: u64) -> DeadLetters {
-    DeadLetters::new(dir, limit, Clock::system(), Arc::new(Metrics::new().unwrap()))
+fn store(dir: &std::path::Path, bound: impl Into<Bound>) -> DeadLetters {
+    DeadLetters::new(dir, bound.into(), Clock::system(), Arc::new(Metrics::new().unwrap()))
 }
 
 fn write(letters: &DeadLetters, tenant: &str, line: &str) -> std::io::Result<()> {
@@ -33,6 +33,83 @@ fn all_letters_together_stay_within_the_bound_and_the_flooder_loses_its_own_firs
     let (_, text) = held(dir.path());
     assert!(text.contains("m quiet=1"), "the quiet tenant's letter went");
     assert!(text.contains("m flood=499") && !text.contains("m flood=0\""));
+}
+
+/// 100,000 bytes, of which each may hold a half, and `flood` a tenth.
+fn shared() -> Bound {
+    Bound { bytes: 100_000, default_share: 0.5, shares: [("flood".to_owned(), 0.1)].into() }
+}
+
+/// What the files of one tenant hold.
+fn held_by(dir: &std::path::Path, tenant: &str) -> (u64, String) {
+    let mut all = (0, String::new());
+    for entry in std::fs::read_dir(dir.join("dead-letters")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with(tenant) {
+            let text = std::fs::read_to_string(path).unwrap();
+            all = (all.0 + text.len() as u64, all.1 + &text);
+        }
+    }
+    all
+}
+
+fn evicted(metrics: &Metrics) -> u64 {
+    let text = metrics.exposition(&crate::outcome::Ledger::default(), crate::spool::Pending::default(), 0);
+    let line = text.lines().find(|line| line.starts_with("tagline_dead_letters_evicted_total")).unwrap();
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn a_tenants_letters_stay_within_its_share_and_its_own_oldest_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let letters = DeadLetters::new(dir.path(), shared(), Clock::system(), Arc::clone(&metrics));
+    // More than a tenth, and there is room for all of it together.
+    for n in 0..150 {
+        write(&letters, "other", &format!("m other={n}")).unwrap();
+        write(&letters, "(gateway)", &format!("m own={n}")).unwrap();
+    }
+    for n in 0..300 {
+        write(&letters, "flood", &format!("m flood={n}")).unwrap();
+        let held = held_by(dir.path(), "flood").0;
+        assert!(held <= 10_000, "{held} bytes of a share of 10,000");
+    }
+    let (held, text) = held_by(dir.path(), "flood");
+    assert!(held > 7_000 && text.contains("m flood=299") && !text.contains("m flood=0\""), "{held}");
+    assert_eq!(text.lines().count() as u64 + evicted(&metrics), 300);
+    assert_eq!(held_by(dir.path(), "other").1.lines().count(), 150);
+    assert_eq!(held_by(dir.path(), "%28gateway%29").1.lines().count(), 150);
+}
+
+#[test]
+fn what_replay_has_sent_counts_and_goes_first_and_what_it_works_on_does_neither() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let letters = DeadLetters::new(dir.path(), shared(), Clock::system(), Arc::clone(&metrics));
+    let folder = dir.path().join("dead-letters");
+    write(&letters, "flood", "m flood=0").unwrap();
+    std::fs::rename(folder.join("flood.jsonl"), folder.join("flood.jsonl.replaying")).unwrap();
+    let sent = ["flood.jsonl.replaying.done", "flood.00000001.jsonl.replaying.1.done"].map(|name| folder.join(name));
+    sent.iter().for_each(|path| std::fs::write(path, "x".repeat(4_900)).unwrap());
+    // Another store: it counts anew.
+    let letters = DeadLetters::new(dir.path(), shared(), Clock::system(), Arc::clone(&metrics));
+    for n in 1..60 {
+        write(&letters, "flood", &format!("m flood={n}")).unwrap();
+    }
+    assert!(sent.iter().all(|path| !path.exists()), "{:?}", std::fs::read_dir(&folder).unwrap().collect::<Vec<_>>());
+    assert!(folder.join("flood.jsonl.replaying").exists());
+    assert_eq!((held_by(dir.path(), "flood").1.lines().count(), evicted(&metrics)), (60, 0));
+}
+
+#[test]
+fn the_letters_of_one_request_are_kept_though_they_are_more_than_the_share() {
+    let dir = tempfile::tempdir().unwrap();
+    let letters = store(dir.path(), shared());
+    for n in 0..3 {
+        write(&letters, "flood", &format!("m large={n} {}", "x".repeat(20_000))).unwrap();
+    }
+    let (held, text) = held_by(dir.path(), "flood");
+    assert!((20_000..21_000).contains(&held) && text.contains("m large=2"), "{held}");
 }
 
 #[test]

@@ -87,40 +87,51 @@ impl Cursor {
         Ok((newest, bad))
     }
 
-    /// Writes it over the older file and makes it durable.
+    /// Writes it over the older file and makes it durable. After an error that file may hold anything, so the next try is of the same generation:
+    /// one more would go over the good one.
     pub(crate) fn write(&self, storage: &dyn Storage) -> io::Result<()> {
         let name = FILES[usize::from(self.generation % 2 == 1)];
         let body = serde_json::to_vec(self)?;
-        let mut text = format!("{MAGIC}{:08x} {}\n", crc32c::crc32c(&body), body.len()).into_bytes();
+        let mut text = first_line(&body).into_bytes();
         text.extend_from_slice(&body);
-        let (file, created) = match storage.open(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (storage.create(name)?, true),
-            opened => (opened?, false),
+        let file = match storage.open(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => storage.create(name)?,
+            opened => opened?,
         };
         // Never cut: blocks that the file has are blocks that a full disk cannot refuse.
         write_full(&*file, &text, 0)?;
         file.sync()?;
-        if created { storage.sync() } else { Ok(()) }
+        // Not only after a creation: that may have been an earlier try, which failed before it came here.
+        storage.sync()
     }
+}
+
+fn first_line(body: &[u8]) -> String {
+    format!("{MAGIC}{:08x} {}\n", crc32c::crc32c(body), body.len())
 }
 
 fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<Cursor>> {
     let file = storage.open(name)?;
-    let mut text = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
-    let read = read_full(&*file, &mut text, 0)?;
-    text.truncate(read);
-    Ok(parse(&text))
+    let mut head = [0; HEAD];
+    let seen = read_full(&*file, &mut head, 0)?;
+    let Some((start, length)) = announced(&head[..seen]) else { return Ok(None) };
+    let len = file.len()?;
+    // Bounded by what is there before anything is allocated for it.
+    if (start as u64).checked_add(length).is_none_or(|end| end > len) {
+        return Ok(None);
+    }
+    let mut body = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    let read = read_full(&*file, &mut body, start as u64)?;
+    // The line that belongs to these bytes, and no other way to spell it.
+    let valid = read == body.len() && head[..start] == *first_line(&body).as_bytes();
+    Ok(valid.then(|| serde_json::from_slice(&body).ok()).flatten())
 }
 
-fn parse(text: &[u8]) -> Option<Cursor> {
-    let end = text.iter().take(HEAD).position(|byte| *byte == b'\n')?;
-    let head = std::str::from_utf8(&text[..end]).ok()?.strip_prefix(MAGIC)?;
-    let (checksum, length) = head.split_once(' ')?;
-    let body = text[end + 1..].get(..length.parse().ok()?)?;
-    if u32::from_str_radix(checksum, 16).ok()? != crc32c::crc32c(body) {
-        return None;
-    }
-    serde_json::from_slice(body).ok()
+/// Where the text begins, and how long it is, by the first line.
+fn announced(head: &[u8]) -> Option<(usize, u64)> {
+    let end = head.iter().position(|byte| *byte == b'\n')?;
+    let (_, length) = std::str::from_utf8(&head[..end]).ok()?.strip_prefix(MAGIC)?.split_once(' ')?;
+    Some((end + 1, length.parse().ok()?))
 }
 
 #[cfg(test)]

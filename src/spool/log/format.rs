@@ -76,7 +76,8 @@ pub(crate) fn read_file_header(bytes: &[u8]) -> Result<u64, NotOurs> {
     }
     match u32_at(header, 12) {
         VERSION => Ok(u64_at(header, 16)),
-        newer => Err(NotOurs::Newer(newer)),
+        newer @ VERSION.. => Err(NotOurs::Newer(newer)),
+        _ => Err(NotOurs::Damaged),
     }
 }
 

@@ -33,12 +33,18 @@ pub(crate) struct Scan<'f> {
     window: Vec<u8>,
     /// Where the window begins.
     window_at: u64,
+    /// How much is read at once.
+    chunk: usize,
 }
 
 impl<'f> Scan<'f> {
     /// From `at` to `end`.
     pub(crate) fn new(file: &'f dyn LogFile, at: u64, end: u64) -> Self {
-        Self { file, at, end, window: Vec::new(), window_at: at }
+        Self::by(WINDOW, file, at, end)
+    }
+
+    fn by(chunk: usize, file: &'f dyn LogFile, at: u64, end: u64) -> Self {
+        Self { file, at, end, window: Vec::new(), window_at: at, chunk }
     }
 
     /// Where the next record should begin.
@@ -106,6 +112,9 @@ impl<'f> Scan<'f> {
 
     /// The next whole record behind `from`, as the end of the damage.
     fn resync(&mut self, from: u64) -> io::Result<Option<Found<'_>>> {
+        if from >= self.end {
+            return Ok(None);
+        }
         let mut at = from + 1;
         while at < self.end {
             self.load(at, HEAD)?;
@@ -142,13 +151,17 @@ impl<'f> Scan<'f> {
         if inside && self.seen(at).len() >= need.min(left) {
             return Ok(());
         }
-        let keep = if inside { self.window.split_off(to_usize(at - self.window_at)) } else { Vec::new() };
-        let kept = keep.len();
-        self.window = keep;
+        let behind = if inside { to_usize(at - self.window_at) } else { self.window.len() };
+        self.window.drain(..behind);
         self.window_at = at;
-        self.window.resize(need.max(WINDOW).min(left), 0);
-        let read = read_full(self.file, &mut self.window[kept..], at + kept as u64)?;
-        self.window.truncate(kept + read);
+        let kept = self.window.len();
+        // What one large record needed is not held for the small ones behind it.
+        self.window.shrink_to(need.max(self.chunk));
+        self.window.resize(need.max(self.chunk).min(left), 0);
+        let read = read_full(self.file, &mut self.window[kept..], at + kept as u64);
+        // Behind a read that failed stands nothing: whoever asks again gets it read again, and never zeros for what is there.
+        self.window.truncate(kept + read.as_ref().unwrap_or(&0));
+        read?;
         if self.window.len() < left.min(need) {
             // Shorter than it was: what is not there cannot be read.
             self.end = at + self.window.len() as u64;
@@ -160,3 +173,6 @@ impl<'f> Scan<'f> {
 fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,13 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     /// The folder, made (for our user alone) if it is missing.
     pub(crate) fn make(path: &Path) -> io::Result<Self> {
+        let missing: Vec<&Path> = path.ancestors().take_while(|folder| is_named(folder) && !folder.exists()).collect();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        // Each is an entry of the one above it, and as durable as that one is: else a crash takes the folder, and what was synced inside it.
+        for folder in missing.iter().rev() {
+            let above = folder.parent().filter(|above| is_named(above)).unwrap_or(Path::new("."));
+            File::open(above)?.sync_all()?;
+        }
         Ok(Self(path.to_owned()))
     }
 
@@ -84,6 +90,11 @@ impl Folder {
         fs::read_dir(path)?;
         Ok(Self(path.to_owned()))
     }
+}
+
+/// The parent of a relative path's first part is the empty path.
+fn is_named(folder: &Path) -> bool {
+    !folder.as_os_str().is_empty()
 }
 
 impl Storage for Folder {
@@ -107,8 +118,9 @@ impl Storage for Folder {
         let path = self.0.join(name);
         let file = OpenOptions::new().read(true).write(true).open(&path);
         // A copy of a folder may be for reading only; whoever writes to it finds out then.
+        let read_only = |kind| matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
         let file = match file {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path),
+            Err(error) if read_only(error.kind()) => File::open(&path),
             opened => opened,
         };
         Ok(Arc::new(OsFile(file?)))

@@ -31,6 +31,9 @@ pub const GLOBEX_KEY: &str = "globex-key-0123456789abcdef";
 const FREE_PORTS: [(&str, &str); 2] =
     [("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"), ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0")];
 
+/// Turns the spool of [`config_for`] into one in memory; without it accepted means on disk, as by default.
+pub const IN_MEMORY: (&str, &str) = ("TAGLINE__SPOOL__DURABILITY", "memory");
+
 /// A configuration that writes to `bucket`, on ports that the kernel picks, for the tenants `acme` and `globex`.
 ///
 /// Sections that it does not have can be appended; a key of a section that it has is set through the environment
@@ -53,7 +56,6 @@ retention = "0s"
 
 [spool]
 dir = "data"
-durability = "memory"
 
 [tenants.acme.keys.web]
 key = "{ACME_KEY}"
