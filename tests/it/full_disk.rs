@@ -1,5 +1,6 @@
 //! No room on the disk, or in the bound: new requests are told, what was accepted is kept, and it mends itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use crate::support::{
 /// How long delivery may take on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What one test stands on: InfluxDB behind a switch, and a gateway with durable spool.
-fn config(bucket: &Bucket, more: &str) -> String {
+/// For tenants that may each fill this share of the spool, as fast as they like.
+fn config(bucket: &Bucket, share: f64) -> String {
     format!(
-        "{}\n{more}\n[tenant_defaults.limits]\npoints_per_second = 1_000_000\nburst = 1_000_000\nspool_share = 0.6\n",
+        "{}\n[tenant_defaults.limits]\npoints_per_second = 1_000_000\nburst = 1_000_000\nspool_share = {share}\n",
         config_for(bucket)
     )
 }
@@ -90,7 +91,7 @@ fn two_senders() -> [Sender; 2] {
 async fn a_full_disk_refuses_what_is_new_keeps_what_is_old_over_restarts_too_and_recovers_by_itself() {
     const BYTES: u64 = 24 << 20;
     let (bucket, disk, switch) = (influx().bucket("full-disk"), Disk::of(BYTES), Switch::to(influx().address()));
-    let config = config(&bucket, "").replace("dir = \"data\"", &format!("dir = \"{}\"", disk.path().display()));
+    let config = config(&bucket, 0.6).replace("dir = \"data\"", &format!("dir = \"{}\"", disk.path().display()));
     // The bound lies far beyond what there is: it is the disk that is full.
     let environment = [
         ("INFLUXDB_URL", switch.url()),
@@ -145,7 +146,7 @@ async fn a_full_bound_refuses_by_tenant_and_recovers_by_itself() {
     ];
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     switch.cut();
-    let gateway = Gateway::start_with(&config(&bucket, ""), &environment).await;
+    let gateway = Gateway::start_with(&config(&bucket, 0.6), &environment).await;
     let mut senders = two_senders();
     let acme = fill(&gateway, &mut senders[0], 80);
     // One tenant cannot fill more than its share: the other is still served.
@@ -161,6 +162,8 @@ async fn a_full_bound_refuses_by_tenant_and_recovers_by_itself() {
 
 #[tokio::test]
 async fn where_the_oldest_may_go_everybody_is_let_in_what_went_is_counted_and_the_newest_arrive() {
+    /// 8 MiB of 16 in the end.
+    const NEWEST: usize = 32 * 120;
     let (bucket, switch) = (influx().bucket("drop-oldest"), Switch::to(influx().address()));
     let environment = [
         ("INFLUXDB_URL", switch.url()),
@@ -170,7 +173,7 @@ async fn where_the_oldest_may_go_everybody_is_let_in_what_went_is_counted_and_th
     ];
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     switch.cut();
-    let gateway = Gateway::start_with(&config(&bucket, ""), &environment).await;
+    let gateway = Gateway::start_with(&config(&bucket, 1.0), &environment).await;
     let [mut acme, mut globex] = two_senders();
     // Twice what there is room for.
     for _ in 0..120 {
@@ -189,10 +192,13 @@ async fn where_the_oldest_may_go_everybody_is_let_in_what_went_is_counted_and_th
         (row.accepted, row.delivered + row.lost),
         (acme.numbers(Fate::Acknowledged).count() as u64, row.accepted)
     );
-    // What is there is what the ledger says, and it is the newest: nothing is missing behind the first.
-    let stored = numbers(&bucket, "acme").await;
-    assert_eq!(stored.len() as u64, row.delivered);
-    let newest: Vec<u64> = acme.numbers(Fate::Acknowledged).skip(row.lost as usize).collect();
-    assert_eq!(stored, newest);
-    assert!(row.delivered > 120 * 20, "{row:?}");
+    // What is there is what the ledger says. What was on its way when its turn came is kept too, but nothing new makes way for it.
+    let verdict = numbers(&bucket, "acme").await;
+    assert_eq!(verdict.len() as u64, row.delivered);
+    let stored: BTreeSet<u64> = verdict.into_iter().collect();
+    let sent: Vec<u64> = acme.numbers(Fate::Acknowledged).collect();
+    let missing: Vec<u64> = sent.iter().copied().filter(|number| !stored.contains(number)).collect();
+    assert_eq!(missing.len() as u64, row.lost, "each is stored once or lost");
+    let newest = sent[sent.len() - NEWEST];
+    assert!(missing.iter().all(|number| *number < newest), "of the newest {NEWEST}, some went: {:?}", missing.last());
 }

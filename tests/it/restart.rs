@@ -189,41 +189,47 @@ async fn a_segment_that_cannot_be_read_is_set_aside_named_and_never_deleted() {
     let (bucket, switch) = (influx().bucket("set-aside"), Switch::to(influx().address()));
     let mut gateway = durable(&bucket, &switch).await;
     switch.cut();
+    // Each start begins a segment.
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 20)).status, 202);
     stopped(&mut gateway).await;
-    // One that never was a segment, and one whose header went.
-    let garbage = gateway.spool().join("log/00000000000000500000.seg");
-    std::fs::write(&garbage, "no segment at all\n".repeat(1_000)).unwrap();
+    gateway.start_again().await;
+    assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 100, 30)).status, 202);
+    stopped(&mut gateway).await;
     let segments = files(&gateway, ".seg");
-    let own = segments.iter().find(|path| **path != garbage).unwrap_or_else(|| panic!("{segments:?}")).clone();
-    let mut bytes = std::fs::read(&own).unwrap();
+    let [first, second] = &segments[..] else { panic!("{segments:?}") };
+    // One whose header went, one in which nothing is what it was, and one that never was a segment.
+    let mut bytes = std::fs::read(first).unwrap();
     bytes[3] ^= 1;
-    std::fs::write(&own, &bytes).unwrap();
+    std::fs::write(first, &bytes).unwrap();
+    let garbage = "no segment at all\n".repeat(1_000);
+    let foreign = gateway.spool().join("log/00000000000000500000.seg");
+    for path in [second, &foreign] {
+        std::fs::write(path, &garbage).unwrap();
+    }
 
     gateway.start_again().await;
-    for (path, length) in [(&garbage, 18_000), (&own, bytes.len() as u64)] {
-        let aside = files(&gateway, "").into_iter().find(|file| {
-            let file = name(file);
-            file.starts_with(&name(path)) && file.ends_with(".set-aside")
-        });
+    for path in [second, &foreign] {
+        let aside = files(&gateway, ".set-aside").into_iter().find(|file| name(file).starts_with(&name(path)));
         let aside = aside.unwrap_or_else(|| panic!("{} is not set aside: {:?}", path.display(), files(&gateway, "")));
-        assert_eq!(std::fs::metadata(aside).unwrap().len(), length);
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), garbage);
         told(&gateway, &name(path));
     }
+    told(&gateway, &name(first));
+    // Records say themselves what they are: the first file's are all there. The second's are known to be missing.
     let acme = Totals::of(&gateway, "acme");
-    assert_eq!((acme.accepted, acme.lost, acme.pending), (20, 20, 0), "{acme:?}");
+    assert_eq!((acme.accepted, acme.lost, acme.pending), (50, 30, 20), "{acme:?}");
 
     // It goes on all the same, and does not give the old sequences out again.
     switch.mend();
     assert_eq!(post(&gateway, ACME_KEY, &json!([event(now_ms(), 1_000)])).status, 202);
-    assert_eq!(settled(&gateway, "acme").await.delivered, 1);
-    assert_eq!(stored(&bucket, "acme").await, 1);
-    // A later start neither deletes them nor takes them for new damage.
+    assert_eq!(settled(&gateway, "acme").await.delivered, 21);
+    assert_eq!(stored(&bucket, "acme").await, 21);
+    // A later start neither deletes what was set aside nor takes it for new damage.
     stopped(&mut gateway).await;
     gateway.start_again().await;
     assert_eq!(files(&gateway, ".set-aside").len(), 2);
     let acme = Totals::of(&gateway, "acme");
-    assert_eq!((acme.accepted, acme.delivered, acme.lost), (21, 1, 20), "{acme:?}");
+    assert_eq!((acme.accepted, acme.delivered, acme.lost), (51, 21, 30), "{acme:?}");
 }
 
 #[tokio::test]
