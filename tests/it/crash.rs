@@ -89,7 +89,7 @@ async fn killed_again_and_again_under_load_it_loses_no_acknowledged_event_and_st
         config_for(&bucket),
         tenants[1].bucket.name()
     );
-    let mut gateway = Gateway::start_with(&config, &[("TAGLINE__SPOOL__DURABILITY", "fsync")]).await;
+    let mut gateway = Gateway::start(&config).await;
 
     let pace = Pace { events: 1..=50, every_ms: 2..=10 };
     let two = |tenant: &Tenant| [0, 1].map(|place| (Sender::new(tenant.key, place, &tenant.counts), pace.clone()));

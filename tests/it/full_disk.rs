@@ -95,7 +95,6 @@ async fn a_full_disk_refuses_what_is_new_keeps_what_is_old_over_restarts_too_and
     // The bound lies far beyond what there is: it is the disk that is full.
     let environment = [
         ("INFLUXDB_URL", switch.url()),
-        ("TAGLINE__SPOOL__DURABILITY", "fsync".to_owned()),
         ("TAGLINE__SPOOL__MAX_BYTES", "1GiB".to_owned()),
         ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s".to_owned()),
     ];
@@ -139,11 +138,7 @@ async fn a_full_disk_refuses_what_is_new_keeps_what_is_old_over_restarts_too_and
 #[tokio::test]
 async fn a_full_bound_refuses_by_tenant_and_recovers_by_itself() {
     let (bucket, switch) = (influx().bucket("full-bound"), Switch::to(influx().address()));
-    let environment = [
-        ("INFLUXDB_URL", switch.url()),
-        ("TAGLINE__SPOOL__DURABILITY", "fsync".to_owned()),
-        ("TAGLINE__SPOOL__MAX_BYTES", "16MiB".to_owned()),
-    ];
+    let environment = [("INFLUXDB_URL", switch.url()), ("TAGLINE__SPOOL__MAX_BYTES", "16MiB".to_owned())];
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     switch.cut();
     let gateway = Gateway::start_with(&config(&bucket, 0.6), &environment).await;
@@ -167,7 +162,6 @@ async fn where_the_oldest_may_go_everybody_is_let_in_what_went_is_counted_and_th
     let (bucket, switch) = (influx().bucket("drop-oldest"), Switch::to(influx().address()));
     let environment = [
         ("INFLUXDB_URL", switch.url()),
-        ("TAGLINE__SPOOL__DURABILITY", "fsync".to_owned()),
         ("TAGLINE__SPOOL__MAX_BYTES", "16MiB".to_owned()),
         ("TAGLINE__SPOOL__ON_FULL", "drop_oldest".to_owned()),
     ];

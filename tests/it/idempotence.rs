@@ -31,9 +31,9 @@ fn config(bucket: &Bucket) -> String {
     )
 }
 
-/// What the environment of a replica of that name says, with a durable spool, and InfluxDB behind a switch.
-fn environment<'s>(name: &'s str, url: &'s str) -> [(&'s str, &'s str); 3] {
-    [("HOSTNAME", name), ("INFLUXDB_URL", url), ("TAGLINE__SPOOL__DURABILITY", "fsync")]
+/// What the environment of a replica of that name says.
+fn environment<'s>(name: &'s str, url: &'s str) -> [(&'s str, &'s str); 2] {
+    [("HOSTNAME", name), ("INFLUXDB_URL", url)]
 }
 
 /// `sessions` times `each` events of three milliseconds. The field tells every one of them from all others.

@@ -89,7 +89,7 @@ async fn a_poisoned_stream_costs_only_its_own_bad_lines_and_its_neighbour_notice
     // Somebody stored the field as a float. InfluxDB compares types within a shard, here of an hour: this one and the next.
     let planted = [at, at + HOUR].map(|at| format!("frontend_performance,planted=yes duration_ms=1.5 {at}000000"));
     assert_eq!(bucket.write(planted.join("\n")).await.status, 204);
-    let gateway = Gateway::start_with(&config_for(&bucket), &[("TAGLINE__SPOOL__DURABILITY", "fsync")]).await;
+    let gateway = Gateway::start(&config_for(&bucket)).await;
 
     let counts = Arc::<Counts>::default();
     let neighbour = Pace { events: 20..=20, every_ms: 50..=50 };

@@ -12,12 +12,11 @@ use crate::support::{
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// A gateway with a durable spool and a switch before its InfluxDB.
-async fn durable(bucket: &Bucket, switch: &Switch) -> Gateway {
+/// A gateway with a switch before its InfluxDB.
+async fn gateway_on(bucket: &Bucket, switch: &Switch) -> Gateway {
     let url = switch.url();
     let environment = [
         ("INFLUXDB_URL", url.as_str()),
-        ("TAGLINE__SPOOL__DURABILITY", "fsync"),
         ("TAGLINE__SERVER__DRAIN_TIMEOUT", "2s"),
         ("TAGLINE__ENRICH__REPLICA", "tagline-0"),
     ];
@@ -109,7 +108,7 @@ fn told(gateway: &Gateway, what: &str) {
 #[tokio::test]
 async fn stopped_while_influxdb_is_away_it_spills_nothing_and_the_next_start_delivers_and_counts_on() {
     let (bucket, switch) = (influx().bucket("restart"), Switch::to(influx().address()));
-    let mut gateway = durable(&bucket, &switch).await;
+    let mut gateway = gateway_on(&bucket, &switch).await;
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 100)).status, 202);
     assert_eq!(settled(&gateway, "acme").await.delivered, 100);
     switch.cut();
@@ -145,7 +144,7 @@ async fn stopped_while_influxdb_is_away_it_spills_nothing_and_the_next_start_del
 #[tokio::test]
 async fn records_that_the_disk_damaged_are_counted_as_lost_and_all_others_arrive() {
     let (bucket, switch) = (influx().bucket("damaged"), Switch::to(influx().address()));
-    let mut gateway = durable(&bucket, &switch).await;
+    let mut gateway = gateway_on(&bucket, &switch).await;
     switch.cut();
     assert_eq!(post(&gateway, ACME_KEY, &marked("first", 0, 20)).status, 202);
     assert_eq!(post(&gateway, ACME_KEY, &marked("victim", 100, 7)).status, 202);
@@ -187,7 +186,7 @@ async fn records_that_the_disk_damaged_are_counted_as_lost_and_all_others_arrive
 #[tokio::test]
 async fn a_segment_that_cannot_be_read_is_set_aside_named_and_never_deleted() {
     let (bucket, switch) = (influx().bucket("set-aside"), Switch::to(influx().address()));
-    let mut gateway = durable(&bucket, &switch).await;
+    let mut gateway = gateway_on(&bucket, &switch).await;
     switch.cut();
     // Each start begins a segment.
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 20)).status, 202);
@@ -235,11 +234,10 @@ async fn a_segment_that_cannot_be_read_is_set_aside_named_and_never_deleted() {
 #[tokio::test]
 async fn a_second_gateway_on_the_same_folder_is_refused() {
     let bucket = influx().bucket("locked");
-    let mut gateway = durable(&bucket, &Switch::to(influx().address())).await;
-    let environment = [("TAGLINE__SPOOL__DURABILITY", "fsync")];
+    let mut gateway = gateway_on(&bucket, &Switch::to(influx().address())).await;
     let serve = ["serve", "--config", &gateway.config_file()].map(str::to_owned);
     let serve: Vec<&str> = serve.iter().map(String::as_str).collect();
-    let second = tagline(gateway.folder(), &serve, &environment).await;
+    let second = tagline(gateway.folder(), &serve, &[]).await;
     assert_eq!(second.code, Some(1), "{second:?}");
     for word in ["data", "another", "spool.dir"] {
         assert!(second.stderr.contains(word), "no `{word}`: {}", second.stderr);
