@@ -16,6 +16,7 @@ mod lane;
 mod refusal;
 mod sender;
 mod spill;
+mod suspects;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +44,7 @@ use dead_letters::{Bound, DeadLetters};
 use files::LineFiles;
 use gate::Gate;
 use influx::InfluxWriter;
-use lane::Phase;
+use lane::{Bounds, Phase};
 use sender::{Destination, LETTER_WRITERS, Sender, Shared};
 
 /// The state of one lane, by name, for readiness and the admin listener.
@@ -236,8 +237,12 @@ fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
     for bucket in destinations {
         lanes.entry(Arc::clone(bucket)).or_insert_with(|| {
             let sender = Arc::new(Sender::new(Arc::clone(bucket), Arc::clone(&opening.shared)));
-            let lane =
-                lane::run(Arc::clone(&sender), opening.spool.clone(), opening.in_flight, opening.phase.subscribe());
+            let lane = lane::run(
+                Arc::clone(&sender),
+                opening.spool.clone(),
+                Bounds::of(&opening.spool, opening.in_flight),
+                opening.phase.subscribe(),
+            );
             (sender, tokio::spawn(lane))
         });
     }

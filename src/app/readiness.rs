@@ -43,8 +43,7 @@ impl Log {
         let dir = self.dir.display();
         if let Some(why) = &health.failed {
             let detail = format!(
-                "the disk of {dir} takes no writes: {why}. Requests get 503; what was accepted before goes on being delivered. Look at the disk and at \
-                 the kernel's log; the check is well again when a write succeeds"
+                "{why} ({dir}) and at the kernel's log. What was accepted goes on being delivered; the check is well again when a write succeeds"
             );
             return check("spool", CheckStatus::Failed, Some(detail));
         }

@@ -15,7 +15,22 @@ use crate::spool::Spool;
 /// How many batches of accounts with bad lines are looked at at once, beside the others' way.
 const ASIDE_IN_FLIGHT: usize = 2;
 
-/// How much of what waits there may be in memory beside a durable spool. Beyond it the lane reads on only as fast as bad lines are found: a tenant
+/// How much may be taken from the spool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Batches in flight.
+    pub(crate) in_flight: usize,
+    /// Bytes that wait to be looked at, aside.
+    pub(crate) aside: usize,
+}
+
+impl Bounds {
+    pub(crate) fn of(spool: &Spool, in_flight: usize) -> Self {
+        Self { in_flight, aside: if spool.is_durable() { ASIDE_BYTES } else { usize::MAX } }
+    }
+}
+
+/// How much of what waits aside may be in memory beside a durable spool. Beyond it the lane reads on only as fast as bad lines are found: a tenant
 /// whose poison comes faster than that for long slows its bucket down, instead of filling the memory. (In a spool in memory it lies there anyway.)
 const ASIDE_BYTES: usize = 64 << 20;
 
@@ -29,7 +44,7 @@ pub(crate) enum Phase {
 }
 
 /// Runs until the spool is closed and empty, or the phase is `Ending`. What is not delivered then is back in the spool.
-pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut phase: watch::Receiver<Phase>) {
+pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, bounds: Bounds, mut phase: watch::Receiver<Phase>) {
     let mut lane = Lane {
         cutter: Cutter::new(sender.shared.pace.linger),
         ready: VecDeque::new(),
@@ -38,10 +53,9 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
         left: Vec::new(),
         sender,
     };
-    let main = Arc::new(Semaphore::new(in_flight.max(1)));
+    let main = Arc::new(Semaphore::new(bounds.in_flight.max(1)));
     let side = Arc::new(Semaphore::new(ASIDE_IN_FLIGHT));
     let destination = Arc::clone(&lane.sender.bucket);
-    let most_aside = if spool.is_durable() { ASIDE_BYTES } else { usize::MAX };
     let mut more = true;
     loop {
         lane.sort();
@@ -50,9 +64,9 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
         }
         let due = lane.cutter.due();
         tokio::select! {
-            record = spool.next(&destination), if more && lane.ready.is_empty() && lane.bytes_aside() < most_aside => match record {
+            record = spool.next(&destination), if more && lane.ready.is_empty() && lane.bytes_aside() < bounds.aside => match record {
                 Some(record) => {
-                    let aside = lane.sender.is_suspect(record.account());
+                    let aside = lane.sender.suspects.has(record.account(), Instant::now());
                     lane.cutter.push(record, aside);
                 }
                 None => more = false,

@@ -3,6 +3,7 @@
 mod batches;
 mod gates;
 mod letters;
+mod poison;
 mod server;
 mod stopping;
 mod table;

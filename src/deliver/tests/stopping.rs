@@ -2,6 +2,9 @@
 
 use super::server::{Reply, ok, status};
 use super::*;
+use crate::config::TenantId;
+use crate::outcome::Ledger;
+use crate::spool::Options;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_flushes_what_waits_without_lingering() {
@@ -76,6 +79,42 @@ async fn points_that_cannot_even_be_spilled_are_counted_as_lost() {
     let totals = acme.totals();
     assert_eq!((totals.lost[Loss::Shutdown as usize], totals.pending), (30, 0));
     assert!(totals.balances());
+}
+
+/// Delivery from a log in a folder that a test keeps, and the account of acme.
+fn durable(dir: &std::path::Path, server: &Server) -> (Spool, Delivery, Arc<Account>) {
+    let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new().unwrap()));
+    let options = Options { dir: dir.join("log"), max_bytes: 16 << 20, max_memory: 1 << 20, on_full: OnFull::Reject };
+    let ledger = Ledger::default();
+    let spool = Spool::open(&options, &ledger, clock.clone(), Arc::clone(&metrics)).unwrap();
+    let influx = influx(&server.url());
+    let (dir, pool) = (dir.to_owned(), spool.clone());
+    let delivery = Delivery::launch(Some(&influx), dir, 1 << 20, PACE, pool, clock, metrics).unwrap();
+    (spool, delivery, ledger.account(&TenantId::parse("acme").unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_does_not_take_of_a_durable_spool_waits_for_the_next_start_and_is_not_spilled() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(|request| if request.bucket == "fine" { ok() } else { status(503) }).await;
+    let (spool, delivery, acme) = durable(dir.path(), &server);
+    for (bucket, range) in [("main", 0..30), ("fine", 30..37), ("other", 37..40)] {
+        let lines = Bytes::from(lines("acme", range.clone()).join("\n") + "\n");
+        let (account, destination) = (Arc::clone(&acme), bucket.into());
+        let points = u32::try_from(range.len()).unwrap();
+        spool.append(Submission { account, share: 1.0, destination, points, lines }).await.unwrap();
+    }
+    let stopped = delivery.stop(Duration::from_secs(10)).await;
+    assert_eq!(stopped, Stopped { flushed: stopped.flushed, waiting: 33, ..Stopped::default() });
+    let totals = acme.totals();
+    assert_eq!((totals.delivered, totals.pending, totals.spilled, totals.balances()), (7, 33, 0, true));
+    assert!(!dir.path().join("spill").exists());
+    spool.shut_down().await;
+
+    let server = Server::start(|_| ok()).await;
+    let (_spool, _delivery, acme) = durable(dir.path(), &server);
+    assert_eq!(settled(&acme).await.delivered, 40);
+    assert_eq!((server.stored("main").len(), server.stored("fine").len(), server.stored("other").len()), (30, 0, 3));
 }
 
 async fn a_spill(dir: &std::path::Path) -> PathBuf {

@@ -42,7 +42,7 @@ impl Keeper {
     /// Gathers one run of segments, if one is worth it.
     pub(super) fn gather(&mut self, core: &Core) {
         let chosen = {
-            let mut state = core.lock();
+            let state = core.lock();
             let pressed = state.books.limit / 5 * 4 <= state.segments.disk();
             let run = state.worth_gathering(pressed, core.segment_bytes());
             // One moment for both: what has ended by now is not copied, and is in this cursor.
@@ -50,7 +50,7 @@ impl Keeper {
         };
         let Some((run, cursor)) = chosen else { return };
         let gathered =
-            self.write(&cursor).and_then(|()| self.copy(&run)).and_then(|copy| self.replace(core, &run, copy));
+            self.write(core, &cursor).and_then(|()| self.copy(&run)).and_then(|copy| self.replace(core, &run, copy));
         if let Err(error) = gathered {
             let _ = self.storage.remove(GATHERED);
             tracing::warn!("segments of the spool's log could not be gathered: {error}; they stay as they are");

@@ -67,7 +67,7 @@ impl Keeper {
             (if dirty { Some(state.segments.cursor()) } else { None }, done)
         };
         if let Some(cursor) = cursor
-            && let Err(error) = self.write(&cursor)
+            && let Err(error) = self.write(core, &cursor)
         {
             core.lock().segments.dirty = true;
             core.keeping_failed(&error);
@@ -84,14 +84,16 @@ impl Keeper {
     }
 
     /// Makes a cursor durable, if need be in the space that was kept for it.
-    pub(super) fn write(&mut self, cursor: &Cursor) -> io::Result<()> {
+    pub(super) fn write(&mut self, core: &Core, cursor: &Cursor) -> io::Result<()> {
         match cursor.write(&*self.storage) {
             Err(error) if is_full(&error) && std::mem::take(&mut self.has_headroom) => {
                 self.storage.remove(HEADROOM)?;
                 cursor.write(&*self.storage)
             }
             written => written,
-        }
+        }?;
+        core.lock().segments.written(cursor);
+        Ok(())
     }
 
     fn delete(&self, core: &Core, done: &[u64]) -> io::Result<()> {

@@ -160,9 +160,14 @@ impl Segments {
         self.by_base.values().filter(|segment| segment.is_done()).map(|segment| segment.base).collect()
     }
 
-    /// The state now, as the next cursor.
-    pub(crate) fn cursor(&mut self) -> Cursor {
-        self.generation += 1;
+    /// That cursor is durable.
+    pub(crate) fn written(&mut self, cursor: &Cursor) {
+        self.generation = cursor.generation;
+    }
+
+    /// The state now, as the next cursor. Of the same generation until one was [`Segments::written`]: a try that failed is tried again in the same
+    /// file, and never goes over the good one.
+    pub(crate) fn cursor(&self) -> Cursor {
         let low = self.by_base.values().find_map(Segment::first_waiting).unwrap_or(self.next);
         let mut runs = Vec::new();
         let mut at = low;
@@ -187,7 +192,7 @@ impl Segments {
         }
         push(next..self.next);
         let accounts = self.ended.values().map(|(account, ended)| (account.name().to_owned(), ended.clone())).collect();
-        Cursor { generation: self.generation, next: self.next, low, runs, accounts }
+        Cursor { generation: self.generation + 1, next: self.next, low, runs, accounts }
     }
 }
 
