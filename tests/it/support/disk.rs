@@ -2,6 +2,7 @@
 //! seen, or left, outside.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -65,6 +66,13 @@ impl Disk {
     pub fn outside(&self, path: &str) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.keeper.id()));
         root.join(self.path().strip_prefix("/").expect("a temporary folder's path is absolute")).join(path)
+    }
+
+    /// Takes what is left of it, to the last byte.
+    pub fn fill_up(&self) {
+        let filler = File::options().create(true).append(true).open(self.outside("filler"));
+        let mut filler = filler.expect("a file without content needs no room");
+        while filler.write_all(&[0; 512]).is_ok() {}
     }
 
     fn mount(way: &[&str], bytes: u64) -> Result<Self, String> {
