@@ -37,7 +37,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -102,7 +102,7 @@ pub enum OpenError {
 pub(in crate::spool) struct Log {
     storage: Arc<dyn Storage>,
     jobs: Sender<Job>,
-    keeper: Sender<Wake>,
+    keeper: SyncSender<Wake>,
     trouble: Mutex<health::Trouble>,
     /// Held for writing while a segment's file is exchanged.
     files: RwLock<()>,
@@ -146,8 +146,10 @@ pub(in crate::spool) fn assemble(
     lock: Option<File>,
 ) -> io::Result<Parts> {
     let recovered = recover::recover(&*storage, ledger, &metrics)?;
-    let (jobs, job_queue) = channel();
-    let (keeper, wakes) = channel();
+    #[expect(clippy::disallowed_methods, reason = "bounded by admission: what waits for a commit is reserved bytes")]
+    let (jobs, job_queue) = std::sync::mpsc::channel();
+    // A wake that finds one waiting is that one.
+    let (keeper, wakes) = sync_channel(1);
     let segment_bytes = (options.max_bytes / SEGMENTS).clamp(SEGMENT_BYTES.start, SEGMENT_BYTES.end);
     let headroom = usize::try_from((options.max_bytes / 64).clamp(64 << 10, 4 << 20)).unwrap_or(4 << 20);
     let has_headroom = storage.list()?.iter().any(|name| name == HEADROOM);
@@ -188,8 +190,8 @@ impl Log {
     }
 
     pub(in crate::spool) fn wake_keeper(&self) {
-        // A keeper that has ended needs to do nothing more.
-        let _ = self.keeper.send(Wake::Now);
+        // One that waits already is as good, and a keeper that has ended needs to do nothing more.
+        let _ = self.keeper.try_send(Wake::Now);
     }
 
     /// Hands a submission to the committing thread; it comes back when that has ended.

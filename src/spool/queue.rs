@@ -70,10 +70,11 @@ impl Queue {
 
     pub(super) fn turn(&mut self) -> Turn {
         let shared = self.is_behind();
-        if shared && std::mem::replace(&mut self.newest_next, false) {
-            if let Some(newest) = self.pop(VecDeque::pop_back) {
-                return Turn::Has(newest);
-            }
+        if shared
+            && std::mem::replace(&mut self.newest_next, false)
+            && let Some(newest) = self.pop(VecDeque::pop_back)
+        {
+            return Turn::Has(newest);
         }
         self.newest_next = shared;
         if let Some(oldest) = self.ahead.pop_front() {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -23,6 +24,9 @@ use crate::outcome::{Loss, Outcome};
 /// What a record costs beside its lines in memory: its places in the queue and in the table of live records, and the allocation's own head. Without it
 /// a flood of tiny records would need many times the bound.
 pub(super) const RECORD_OVERHEAD: u64 = 256;
+
+/// The least that may wait for its commit: the largest request, and some more.
+const COMMIT_MEMORY: u64 = 128 << 20;
 
 /// Where lines came from; shared by all parts of a divided record.
 #[derive(Debug)]
@@ -144,6 +148,10 @@ impl Core {
         }
         if cost > self.bounds.bytes {
             return Err(Refused::TooLarge { limit: self.bounds.bytes });
+        }
+        // What waits for its commit lies in memory, and the disk may take its time.
+        if self.log.is_some() && state.reserved + cost > self.bounds.memory.max(COMMIT_MEMORY) {
+            return Err(Refused::Full { retry_after: Duration::from_secs(1) });
         }
         loop {
             let used = state.books.bytes.max(state.segments.disk() + state.reserved);

@@ -271,7 +271,7 @@ async fn a_file_that_is_no_segment_is_kept_and_named() {
     let (ledger, spool) = open(&options(rig.dir.path()));
     let rig = Rig { ledger, spool, ..rig };
     let aside = format!("{}.set-aside", segment_name(77));
-    assert_eq!(rig.spool.health().set_aside, [aside.clone()]);
+    assert_eq!(rig.spool.health().set_aside, std::slice::from_ref(&aside));
     assert_eq!(fs::read_to_string(rig.dir.path().join(aside)).unwrap(), "what is this?");
     assert_eq!(rig.deliver("b"), ["a 1\n"]);
 }
