@@ -56,7 +56,7 @@ fn resident(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") << 10
 }
 
-/// Steady senders, a request of ten events every 50 ms for each of two tenants: 400 events a second.
+/// Small requests all the time: a request of ten events every 50 ms for each of two tenants: 400 events a second.
 fn steady(counts: &Arc<Counts>) -> Vec<(Sender, Pace)> {
     let pace = Pace { events: 10..=10, every_ms: 50..=50 };
     [ACME_KEY, GLOBEX_KEY].map(|key| (Sender::new(key, 0, counts), pace.clone())).into()
@@ -116,41 +116,34 @@ async fn all_arrived(gateway: &Gateway, bucket: &Bucket, senders: &[Sender], wit
     peak.get()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn influxdb_is_away_and_what_waits_in_memory_arrives() {
-    let mut own = Influx::own();
-    let bucket = own.bucket("outage");
-    let gateway = Gateway::start_with(&config_for(&bucket), &[IN_MEMORY]).await;
-    let load = Load::start(gateway.address(), steady(&Arc::default()));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    own.stop().await;
-    watch(&gateway, &[&load], Duration::from_secs(8)).await;
-    own.start();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    all_arrived(&gateway, &bucket, &load.stop(), Duration::from_secs(45)).await;
+/// What an outage came to.
+struct Outage {
+    /// The memory before it, and the most up to when all had arrived.
+    before: u64,
+    peak: u64,
+    /// Bytes that waited at its end.
+    backlog: u64,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn influxdb_is_away_for_long_and_the_disk_fills_but_not_the_memory_and_fresh_points_are_seen_at_once() {
-    let away = Duration::from_secs(u64::from(from_environment("SOAK_AWAY", 12)));
+/// Takes InfluxDB away under steady load and some large requests, brings it back, and sees everything arrive, and what is sent then at
+/// once.
+async fn outage(environment: &[(&str, &str)], away: Duration, large_requests: u64) -> Outage {
     let mut own = Influx::own();
     let bucket = own.bucket("outage");
-    let environment = [("TAGLINE__SPOOL__MAX_MEMORY", "1MiB")];
     let limits = "[tenant_defaults.limits]\npoints_per_second = 1_000_000\nburst = 1_000_000\n";
-    let gateway = Gateway::start_with(&format!("{}\n{limits}", config_for(&bucket)), &environment).await;
+    let gateway = Gateway::start_with(&format!("{}\n{limits}", config_for(&bucket)), environment).await;
     let counts = Arc::default();
     let load = Load::start(gateway.address(), steady(&counts));
-    let every = u64::try_from(away.as_millis()).unwrap() / LARGE;
+    let every = u64::try_from(away.as_millis()).unwrap() / large_requests;
     let pace = Pace { events: 450..=450, every_ms: every..=every };
     let large = [ACME_KEY, GLOBEX_KEY].map(|key| (Sender::long(key, 1, &counts), pace.clone()));
     let large = Load::start(gateway.address(), large);
     tokio::time::sleep(Duration::from_secs(3)).await;
 
-    let before = sample(&gateway);
+    let before = sample(&gateway).resident;
     own.stop().await;
     let samples = watch(&gateway, &[&load, &large], away).await;
-    let last = samples.last().unwrap();
-    assert!(last.bytes > 5 * GROWTH / 4, "the backlog must be larger than what the memory may grow: {last:?}");
+    let backlog = samples.last().unwrap().bytes;
     let mut senders = large.stop();
 
     own.start();
@@ -169,6 +162,23 @@ async fn influxdb_is_away_for_long_and_the_disk_fills_but_not_the_memory_and_fre
     senders.extend(load.stop());
     let within = away.max(Duration::from_secs(60));
     peak = peak.max(all_arrived(&gateway, &bucket, &senders, within).await);
-    println!("resident: {} before, {peak} at most; backlog: {} bytes", before.resident, last.bytes);
-    assert!(peak < before.resident + GROWTH, "from {} to {peak} bytes of memory", before.resident);
+    println!("resident: {before} before, {peak} at most; backlog: {backlog} bytes");
+    Outage { before, peak, backlog }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn influxdb_is_away_and_what_waits_in_memory_arrives_with_what_is_fresh_ahead() {
+    outage(&[IN_MEMORY], Duration::from_secs(10), 32).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn influxdb_is_away_for_long_and_the_disk_fills_but_not_the_memory_and_fresh_points_are_seen_at_once() {
+    let away = Duration::from_secs(u64::from(from_environment("SOAK_AWAY", 12)));
+    let seen = outage(&[("TAGLINE__SPOOL__MAX_MEMORY", "1MiB")], away, LARGE).await;
+    assert!(
+        seen.backlog > 5 * GROWTH / 4,
+        "the backlog must be larger than what the memory may grow: {}",
+        seen.backlog
+    );
+    assert!(seen.peak < seen.before + GROWTH, "from {} to {} bytes of memory", seen.before, seen.peak);
 }
