@@ -1,5 +1,8 @@
 //! One destination's queue: lines in memory, oldest first, and how much of the log may hold older ones.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,8 +37,9 @@ pub(super) struct Queue {
     pub(super) unread: Range<u64>,
     /// Whether somebody reads.
     pub(super) reading: bool,
-    /// Whether the last was an old one, while they take turns.
-    newest_next: bool,
+    /// Bytes that the old had more than the new, while they take turns. In bytes: one record can be a thousand times another, and small fresh ones
+    /// would drown between large old ones.
+    owed: u64,
     pub(super) arrived: Arc<Notify>,
     /// Whether the lanes have been told of it.
     pub(super) announced: bool,
@@ -71,23 +75,31 @@ impl Queue {
     pub(super) fn turn(&mut self) -> Turn {
         let shared = self.is_behind();
         if shared
-            && std::mem::replace(&mut self.newest_next, false)
-            && let Some(newest) = self.pop(VecDeque::pop_back)
+            && self.owed > 0
+            && let Some(newest) = self.newest()
         {
             return Turn::Has(newest);
         }
-        self.newest_next = shared;
-        if let Some(oldest) = self.ahead.pop_front() {
-            return Turn::Has(oldest);
+        // Nothing new waits, or it had its share: no claim piles up meanwhile.
+        self.owed = 0;
+        let oldest = match self.ahead.pop_front() {
+            None if self.unread.is_empty() => self.pop(VecDeque::pop_front),
+            None if !self.reading => return Turn::Read,
+            // While the disk is read there is no need to stand still.
+            None => return self.newest().map_or(Turn::Wait, Turn::Has),
+            ahead => ahead,
+        };
+        let Some(oldest) = oldest else { return Turn::Wait };
+        if shared {
+            self.owed = oldest.lines.len() as u64;
         }
-        if self.unread.is_empty() {
-            return self.pop(VecDeque::pop_front).map_or(Turn::Wait, Turn::Has);
-        }
-        if !self.reading {
-            return Turn::Read;
-        }
-        // While the disk is read there is no need to stand still.
-        self.pop(VecDeque::pop_back).map_or(Turn::Wait, Turn::Has)
+        Turn::Has(oldest)
+    }
+
+    fn newest(&mut self) -> Option<Waiting> {
+        let newest = self.pop(VecDeque::pop_back)?;
+        self.owed = self.owed.saturating_sub(newest.lines.len() as u64);
+        Some(newest)
     }
 
     fn is_behind(&self) -> bool {
