@@ -166,7 +166,8 @@ pub(in crate::spool) fn assemble(
     };
     let bounds = Bounds { bytes: options.max_bytes, memory: options.max_memory, on_full: options.on_full };
     let writer = Writer::new(Arc::clone(&storage), metrics, segment_bytes, recovered.next);
-    let keeper = Keeper::new(storage, headroom, has_headroom);
+    let mut keeper = Keeper::new(storage, headroom, has_headroom);
+    keeper.reserve();
     let core = Arc::new(Core::new(bounds, clock, Some(log), recovered.segments));
     recovered.set_aside.into_iter().for_each(|name| core.set_aside(name));
     Ok(Parts { core, writer, keeper, jobs: job_queue, wakes })

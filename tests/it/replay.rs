@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{ACME_KEY, Bucket, Gateway, config_for, events, influx, now_ms, post, tagline};
+use crate::support::{ACME_KEY, Bucket, Gateway, IN_MEMORY, config_for, events, influx, now_ms, post, tagline};
 
 /// A folder with a configuration, and a file of dead letters of acme: so many for each bucket, in turn.
 fn letters_for(buckets: &[&Bucket], each: usize) -> (tempfile::TempDir, PathBuf) {
@@ -64,7 +64,7 @@ async fn a_long_replay_says_now_and_then_how_far_it_is_where_there_is_no_termina
 #[tokio::test]
 async fn spool_tells_what_a_gateway_in_memory_left_and_nothing_when_it_was_sent() {
     let bucket = influx().bucket("left");
-    let environment = [("INFLUXDB_URL", "http://127.0.0.1:9"), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "1s")];
+    let environment = [IN_MEMORY, ("INFLUXDB_URL", "http://127.0.0.1:9"), ("TAGLINE__SERVER__DRAIN_TIMEOUT", "1s")];
     let mut gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 25)).status, 202);
     let config = gateway.config_file();

@@ -6,13 +6,16 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::super::state::Core;
-use super::cursor::Cursor;
+use super::cursor::{self, Cursor};
 use super::storage::{Storage, write_full};
 use super::writer::Job;
 use super::{HEADROOM, HEADROOM_NEW, is_full, segment_name};
 
 /// How long what has ended may stay unwritten: so much is delivered again after a crash.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// What both cursor files have from the start: enough for hundreds of tenants.
+const RESERVE: u64 = 64 << 10;
 
 /// What the keeping thread is told.
 #[derive(Debug)]
@@ -30,15 +33,29 @@ pub(in crate::spool) struct Keeper {
     /// Bytes of the headroom file, and whether it is there.
     headroom: usize,
     has_headroom: bool,
+    /// Bytes that both cursor files have at least.
+    reserved: u64,
 }
 
 impl Keeper {
     pub(in crate::spool) fn new(storage: Arc<dyn Storage>, headroom: usize, has_headroom: bool) -> Self {
-        Self { storage, headroom, has_headroom }
+        Self { storage, headroom, has_headroom, reserved: 0 }
+    }
+
+    /// Takes the space that the cursor needs, while there is some.
+    pub(in crate::spool) fn reserve(&mut self) {
+        match cursor::reserve(&*self.storage, RESERVE) {
+            Ok(()) => self.reserved = RESERVE,
+            Err(error) => tracing::warn!("no space could be reserved for the cursor of the spool's log: {error}"),
+        }
     }
 
     /// Until it is stopped, or the spool is gone.
     pub(in crate::spool) fn run(mut self, core: &Weak<Core>, wakes: &Receiver<Wake>) {
+        // What the start found is written down at once.
+        if let Some(core) = core.upgrade() {
+            self.pass(&core);
+        }
         loop {
             let wake = match wakes.recv_timeout(EVERY) {
                 Ok(wake) => wake,
@@ -85,13 +102,17 @@ impl Keeper {
 
     /// Makes a cursor durable, if need be in the space that was kept for it.
     pub(super) fn write(&mut self, core: &Core, cursor: &Cursor) -> io::Result<()> {
-        match cursor.write(&*self.storage) {
+        let written = match cursor.write(&*self.storage) {
             Err(error) if is_full(&error) && std::mem::take(&mut self.has_headroom) => {
                 self.storage.remove(HEADROOM)?;
                 cursor.write(&*self.storage)
             }
             written => written,
         }?;
+        // Twice what it needs now; where there is no space for that, the headroom has to do.
+        if written * 2 > self.reserved && cursor::reserve(&*self.storage, written * 4).is_ok() {
+            self.reserved = written * 4;
+        }
         core.lock().segments.written(cursor);
         Ok(())
     }
