@@ -4,6 +4,8 @@
 //! on loopback, delivering to a sink that answers 204 at once. Beside them the disk alone: how many writes with an fdatasync it does in a second. The
 //! ratio of the two gateways in one run is what counts; absolute figures are this machine's, which also runs the load and the sink.
 
+#![expect(clippy::disallowed_methods, reason = "a load of its own threads, which sleep and read the clock")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;

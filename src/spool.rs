@@ -15,6 +15,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use log::cursor::Ended;
+pub(crate) use log::offline;
 pub use log::{OpenError, Options};
 pub use record::Record;
 

@@ -95,6 +95,16 @@ impl Sender {
         }
     }
 
+    /// Why this bucket itself takes nothing until somebody mends it; a server that is paused over another bucket's token is no reason.
+    pub(crate) fn refuses(&self) -> Option<String> {
+        let denied = self.denied_at.load(Ordering::Relaxed) != u64::MAX;
+        match (self.gate.state(), self.shared.server.state()) {
+            (LaneState::Paused(why), _) => Some(why),
+            (_, LaneState::Paused(why)) if denied => Some(why),
+            _ => None,
+        }
+    }
+
     /// Writes a batch until all of its points ended, or left in the [`Rest`]. `aside`: it is in nobody's way, and is bisected here.
     pub(crate) async fn send(&self, batch: Batch, aside: bool) -> Rest {
         let mut rest = Rest::default();

@@ -4,7 +4,7 @@ mod batches;
 mod gates;
 mod letters;
 mod poison;
-mod server;
+pub(crate) mod server;
 mod stopping;
 mod table;
 

@@ -22,6 +22,7 @@ pub(crate) mod format;
 mod gather;
 mod health;
 mod keeper;
+pub(crate) mod offline;
 mod reader;
 mod recover;
 pub(crate) mod scan;

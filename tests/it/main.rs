@@ -27,6 +27,7 @@ mod line_protocol;
 mod observability;
 mod outage;
 mod poison;
+mod replay;
 mod restart;
 mod servers;
 mod spoofing;
