@@ -75,7 +75,7 @@ async fn recovers(gateway: &Gateway, bucket: &Bucket, senders: &mut [Sender; 2])
     let rows = settled(gateway).await;
     for (sender, row) in senders.iter().zip(rows) {
         let stored = numbers(bucket, sender.tenant()).await;
-        let verdict = Verdict::of([&*sender], &stored);
+        let verdict = Verdict::of([sender], &stored);
         assert_eq!(verdict.unacknowledged_stored, 0, "what was refused was not taken in part: {verdict:?}");
         assert_eq!((row.accepted, row.delivered, row.lost), (verdict.acknowledged, verdict.acknowledged, 0), "{row:?}");
     }
