@@ -56,9 +56,10 @@ fn resident(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB") << 10
 }
 
-/// Small requests all the time: a request of ten events every 50 ms for each of two tenants: 400 events a second.
+/// Small requests all the time, more of them than large ones can be drained in between: two events every 10 ms for each of two tenants, 400
+/// events a second.
 fn steady(counts: &Arc<Counts>) -> Vec<(Sender, Pace)> {
-    let pace = Pace { events: 10..=10, every_ms: 50..=50 };
+    let pace = Pace { events: 2..=2, every_ms: 10..=10 };
     [ACME_KEY, GLOBEX_KEY].map(|key| (Sender::new(key, 0, counts), pace.clone())).into()
 }
 

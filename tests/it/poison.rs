@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME_KEY, Bucket, Counts, GLOBEX_KEY, Gateway, Load, Pace, Sender, Totals, Verdict, config_for, eventually, influx,
-    now_ms, numbers, post,
+    ACME_KEY, Bucket, Counts, GLOBEX_KEY, Gateway, Load, Pace, Relay, Sender, Totals, Verdict, config_for, eventually,
+    influx, now_ms, numbers, post,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -20,6 +20,9 @@ const FLOWS: Duration = Duration::from_secs(10);
 
 /// What is visible of the neighbour may be this much older than now.
 const LAG: i64 = 5_000;
+
+/// Batches that are under way at once for one bucket (`influxdb.in_flight`).
+const IN_FLIGHT: usize = 4;
 
 /// Every hundredth event of a request of a hundred is bad, in turn in these ways, which only the server can see.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -89,7 +92,9 @@ async fn a_poisoned_stream_costs_only_its_own_bad_lines_and_its_neighbour_notice
     // Somebody stored the field as a float. InfluxDB compares types within a shard, here of an hour: this one and the next.
     let planted = [at, at + HOUR].map(|at| format!("frontend_performance,planted=yes duration_ms=1.5 {at}000000"));
     assert_eq!(bucket.write(planted.join("\n")).await.status, 204);
-    let gateway = Gateway::start(&config_for(&bucket)).await;
+    let relay = Relay::to(influx().address());
+    let environment = [("INFLUXDB_URL", &*relay.url()), ("TAGLINE__INFLUXDB__GZIP", "false")];
+    let gateway = Gateway::start_with(&config_for(&bucket), &environment).await;
 
     let counts = Arc::<Counts>::default();
     let neighbour = Pace { events: 20..=20, every_ms: 50..=50 };
@@ -131,6 +136,17 @@ async fn a_poisoned_stream_costs_only_its_own_bad_lines_and_its_neighbour_notice
     let verdict = Verdict::of(&senders, &numbers(&bucket, "globex").await);
     assert_eq!((globex.delivered, globex.dead_lettered), (verdict.acknowledged, 0), "{globex:?}");
     assert_eq!(letters(&gateway, "globex"), [json!(null); 0]);
+
+    // Nor a request: what held the neighbour's lines was refused only until it was known whose lines are bad, in what was under way.
+    let writes = relay.writes();
+    let with = |tenant: &str| writes.iter().filter(|write| write.tenants.contains(tenant)).count();
+    let spoilt = writes.iter().filter(|write| write.status >= 400 && write.tenants.contains("globex")).count();
+    println!("{} writes for acme, {} for globex, {spoilt} of these refused", with("acme"), with("globex"));
+    assert!(
+        with("globex") >= 8 && spoilt <= IN_FLIGHT,
+        "{spoilt} of {} writes of the neighbour's were refused",
+        with("globex")
+    );
 
     let acme = settled("acme").await;
     assert_eq!((acme.delivered, acme.dead_lettered, acme.lost), (good.len() as u64, bad.len() as u64, 0), "{acme:?}");

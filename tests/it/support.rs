@@ -5,7 +5,8 @@
 //! - [`tagline()`]: a command of the binary, run to its end.
 //! - [`events()`], [`post`] and [`Totals`]: events in bulk, and what the ledger says of them.
 //! - [`Sender`], [`Load`] and [`Verdict`]: numbered events, alone or as a load that goes on, and whether each is stored once.
-//! - [`Link`] and [`Switch`]: ways to a server: one on which a request gets stuck, and one that can be cut.
+//! - [`Link`], [`Switch`] and [`Relay`]: ways to a server: one on which a request gets stuck, one that can be cut, and one that remembers
+//!   whose points went over it.
 //! - [`Disk`]: one that can be full.
 //! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
 //! - [`Connection`]: requests byte for byte, several on one connection.
@@ -29,6 +30,7 @@ pub mod link;
 pub mod load;
 pub mod numbered;
 pub mod process;
+pub mod relay;
 pub mod sending;
 
 pub use browser::{Page, Tab, browser};
@@ -42,6 +44,7 @@ pub use keys::{SigningKey, claims};
 pub use link::{Link, Switch};
 pub use load::{Load, Pace};
 pub use numbered::{Counts, Fate, Sender, Verdict, numbers};
+pub use relay::Relay;
 
 use std::fmt::Display;
 use std::path::PathBuf;
