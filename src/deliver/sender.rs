@@ -1,7 +1,7 @@
 //! One lane's sender: a batch, its answers, and what follows from each, until every point has ended.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -77,14 +77,12 @@ pub(crate) struct Sender {
     pub(crate) gate: Gate,
     pub(crate) shared: Arc<Shared>,
     pub(super) suspects: Suspects,
-    /// How many batches the server had taken when it last denied this bucket; `u64::MAX`: it did not yet.
-    denied_at: AtomicU64,
 }
 
 impl Sender {
     pub(crate) fn new(bucket: Arc<str>, shared: Arc<Shared>) -> Self {
         let gate = Gate::new(format!("bucket {bucket}"), shared.pace);
-        Self { bucket, gate, shared, suspects: Suspects::default(), denied_at: AtomicU64::new(u64::MAX) }
+        Self { bucket, gate, shared, suspects: Suspects::default() }
     }
 
     pub(crate) fn state(&self) -> LaneState {
@@ -95,13 +93,11 @@ impl Sender {
         }
     }
 
-    /// Why this bucket itself takes nothing until somebody mends it; a server that is paused over another bucket's token is no reason.
+    /// Why nothing is taken until somebody mends it.
     pub(crate) fn refuses(&self) -> Option<String> {
-        let denied = self.denied_at.load(Ordering::Relaxed) != u64::MAX;
-        match (self.gate.state(), self.shared.server.state()) {
-            (LaneState::Paused(why), _) => Some(why),
-            (_, LaneState::Paused(why)) if denied => Some(why),
-            _ => None,
+        match self.state() {
+            LaneState::Paused(why) => Some(why),
+            LaneState::Flowing | LaneState::BackingOff => None,
         }
     }
 
@@ -177,15 +173,13 @@ impl Sender {
                      or influxdb.token_file to a token with write permission (`tagline setup` makes one)",
                     self.bucket
                 );
-                // A server that takes others' batches with the same token denies this bucket, not the token.
-                let taken = shared.server.delivered();
-                let before = self.denied_at.swap(taken, Ordering::Relaxed);
-                if status == 403 && before < taken {
-                    server.good();
-                    bucket.pause(why);
-                } else {
+                if status == 401 {
                     drop(bucket);
                     server.pause(why);
+                } else {
+                    // The token is known, and may not do this: other buckets may be another matter.
+                    server.good();
+                    bucket.pause(why);
                 }
                 shared.metrics.write(WriteResult::Paused, took);
             }

@@ -40,6 +40,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -57,6 +58,8 @@ pub(crate) const LOCK: &str = "lock";
 const HEADROOM: &str = "headroom";
 const HEADROOM_NEW: &str = "headroom.new";
 const GATHERED: &str = "gathered.new";
+/// How often, over about a second, the lock is asked for.
+const LOCK_TRIES: u32 = 10;
 /// What the name of a file ends with that could not be used.
 pub(crate) const SET_ASIDE: &str = ".set-aside";
 
@@ -224,7 +227,18 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join(LOCK);
     let mut file =
         fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    match file.try_lock() {
+    let mut tried = 0;
+    let taken = loop {
+        match file.try_lock() {
+            // Who only looks whether somebody holds it (`tagline spool`) holds it for that moment.
+            Err(fs::TryLockError::WouldBlock) if tried < LOCK_TRIES => {
+                tried += 1;
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+            taken => break taken,
+        }
+    };
+    match taken {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
             let mut owner = String::new();

@@ -65,13 +65,15 @@ async fn a_bucket_that_is_forbidden_does_not_hold_those_that_are_not() {
     let server = Server::start(|request| if request.bucket == "closed" { status(403) } else { ok() }).await;
     let rig = rig(&server);
     let (acme, other) = (Account::detached("acme"), Account::detached("other"));
+    // Also before anything else was delivered.
     rig.send(&acme, "closed", &lines("acme", 0..1)).await;
+    until_state(&rig.delivery, "closed", |state| matches!(state, LaneState::Paused(_))).await;
     for n in 0..200 {
         rig.send(&other, "main", &lines("other", n..n + 1)).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(until_state(&rig.delivery, "main", |_| true).await, LaneState::Flowing);
     }
     assert_eq!(settled(&other).await.delivered, 200);
-    until_state(&rig.delivery, "main", |state| *state == LaneState::Flowing).await;
     until_state(&rig.delivery, "closed", |state| matches!(state, LaneState::Paused(_))).await;
 }
 
