@@ -46,7 +46,7 @@ use dead_letters::DeadLetters;
 use files::LineFiles;
 use gate::Gate;
 use influx::InfluxWriter;
-use lane::{Bounds, Phase};
+use lane::Phase;
 use sender::{Destination, LETTER_WRITERS, Sender, Shared};
 
 /// The state of one lane, by name, for readiness and the admin listener.
@@ -245,12 +245,8 @@ fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
     for bucket in destinations {
         lanes.entry(Arc::clone(bucket)).or_insert_with(|| {
             let sender = Arc::new(Sender::new(Arc::clone(bucket), Arc::clone(&opening.shared)));
-            let lane = lane::run(
-                Arc::clone(&sender),
-                opening.spool.clone(),
-                Bounds::of(&opening.spool, opening.in_flight),
-                opening.phase.subscribe(),
-            );
+            let lane =
+                lane::run(Arc::clone(&sender), opening.spool.clone(), opening.in_flight, opening.phase.subscribe());
             (sender, tokio::spawn(lane))
         });
     }

@@ -30,6 +30,12 @@ impl Suspects {
         suspects.contains_key(&(Arc::as_ptr(account) as usize))
     }
 
+    /// All of them.
+    pub(crate) fn accounts(&self, now: Instant) -> Vec<Arc<Account>> {
+        let suspects = self.lock();
+        suspects.values().filter(|(_, until)| *until > now).map(|(account, _)| Arc::clone(account)).collect()
+    }
+
     /// The addresses of all.
     pub(crate) fn all(&self, now: Instant) -> HashSet<usize> {
         self.lock().iter().filter(|(_, (_, until))| *until > now).map(|(address, _)| *address).collect()

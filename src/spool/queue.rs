@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::log::segment::Owner;
 use super::state::Waiting;
 use crate::clock::UnixNanos;
 
@@ -46,6 +47,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// One that begins with what the log may hold, and tells `arrived` of what comes.
+    pub(super) fn beginning(unread: Range<u64>, arrived: Arc<Notify>) -> Self {
+        Self { unread, arrived, ..Self::default() }
+    }
+
     pub(super) fn wake(&self) {
         self.arrived.notify_one();
     }
@@ -66,6 +72,39 @@ impl Queue {
     /// What was read from the disk.
     pub(super) fn push_ahead(&mut self, waiting: Waiting) {
         self.ahead.push_back(waiting);
+    }
+
+    /// Whether nothing waits in it, here or on the disk.
+    pub(super) fn is_empty(&self) -> bool {
+        self.resident.is_empty() && self.ahead.is_empty() && self.unread.is_empty() && !self.reading
+    }
+
+    /// What is in memory of these owners waits in another queue from now on.
+    pub(super) fn move_to(&mut self, other: &mut Self, of: impl Fn(&Owner) -> bool) {
+        for (from, to) in [(&mut self.resident, &mut other.resident), (&mut self.ahead, &mut other.ahead)] {
+            for waiting in std::mem::take(from) {
+                if of(&waiting.origin.owner) { to.push_back(waiting) } else { from.push_back(waiting) }
+            }
+        }
+        self.weigh();
+        other.weigh();
+    }
+
+    /// What waits in another queue waits in this one.
+    pub(super) fn join(&mut self, mut other: Self) {
+        other.move_to(self, |_| true);
+        // In the order of acceptance, as everything that gives way expects it.
+        self.resident.make_contiguous().sort_by_key(|waiting| waiting.origin.sequence);
+        self.unread = match (self.unread.is_empty(), other.unread.is_empty()) {
+            (_, true) => self.unread.clone(),
+            (true, _) => other.unread,
+            _ => self.unread.start.min(other.unread.start)..self.unread.end.max(other.unread.end),
+        };
+        self.wake();
+    }
+
+    fn weigh(&mut self) {
+        self.resident_bytes = self.resident.iter().map(|waiting| waiting.lines.len() as u64).sum();
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {
@@ -153,7 +192,7 @@ impl Queue {
                 }
             }
         }
-        self.resident_bytes = self.resident.iter().map(|waiting| waiting.lines.len() as u64).sum();
+        self.weigh();
         taken
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::aside::Asides;
 use super::books::{Books, Excess};
 use super::log::Log;
 use super::log::segment::{Owner, Tally};
@@ -19,7 +20,7 @@ use super::queue::{Queue, Turn};
 use super::{Pending, Refused, Submission};
 use crate::clock::{Clock, UnixNanos};
 use crate::config::OnFull;
-use crate::outcome::{Loss, Outcome};
+use crate::outcome::Outcome;
 
 /// What a record costs beside its lines in memory: its places in the queue and in the table of live records, and the allocation's own head. Without it
 /// a flood of tiny records would need many times the bound.
@@ -56,7 +57,7 @@ impl Waiting {
 pub(super) struct Live {
     pub(super) origin: Arc<Origin>,
     /// Points that have not ended.
-    points: u64,
+    pub(super) points: u64,
     /// How the others did.
     ends: Vec<(Outcome, u64)>,
 }
@@ -80,6 +81,8 @@ pub(super) struct State {
     /// By sequence, so that the first is the oldest.
     pub(super) live: BTreeMap<u64, Live>,
     pub(super) queues: HashMap<Arc<str>, Queue>,
+    /// Accounts whose records of a destination wait apart from the others'.
+    pub(super) aside: Asides,
     /// Lines that wait in memory and could give way, bytes.
     pub(super) resident: u64,
     pub(super) segments: Segments,
@@ -108,6 +111,7 @@ impl Core {
             reserved: 0,
             live: BTreeMap::new(),
             queues: HashMap::new(),
+            aside: Asides::default(),
             resident: 0,
             segments,
         };
@@ -214,9 +218,7 @@ impl Core {
         state.go_live(&origin);
         state.resident += lines.len() as u64;
         self.announce(state, &destination);
-        if let Some(queue) = state.queues.get_mut(&destination) {
-            queue.push(Waiting { origin, lines, points });
-        }
+        state.queue_of(&origin.owner).push(Waiting { origin, lines, points });
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -234,7 +236,7 @@ impl Core {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.queues.values().for_each(Queue::wake);
+        state.wake();
     }
 
     pub(super) async fn next(self: &Arc<Self>, destination: &Arc<str>) -> Option<Waiting> {
@@ -254,7 +256,7 @@ impl Core {
                         queue.reading = true;
                         let (core, destination) = (Arc::clone(self), Arc::clone(destination));
                         // Its own task: the future that asked for it may be dropped.
-                        tokio::task::spawn_blocking(move || core.read_backlog(&destination));
+                        tokio::task::spawn_blocking(move || core.read_backlog(&destination, None));
                     }
                     Turn::Wait => {}
                 }
@@ -279,7 +281,7 @@ impl Core {
                 Turn::Wait => return None,
             }
             drop(state);
-            self.read_backlog(destination);
+            self.read_backlog(destination, None);
         }
     }
 
@@ -319,51 +321,12 @@ impl Core {
     pub(super) fn give_back(&self, waiting: Waiting) {
         let mut state = self.lock();
         state.resident += waiting.lines.len() as u64;
-        let queue = state.queues.entry(Arc::clone(&waiting.origin.owner.destination)).or_default();
-        queue.give_back(waiting);
-    }
-
-    /// The oldest lines in memory give way to newer ones: the log has them.
-    fn evict(&self, state: &mut State) {
-        while state.resident > self.bounds.memory {
-            let most = state.queues.values_mut().max_by_key(|queue| queue.resident_bytes());
-            let Some(waiting) = most.and_then(Queue::evict) else {
-                return;
-            };
-            state.resident = state.resident.saturating_sub(waiting.lines.len() as u64);
-            state.live.remove(&waiting.origin.sequence);
-        }
-    }
-
-    /// Makes room by losing the oldest, counted; `false` if nothing can go (all is on its way).
-    fn drop_oldest(&self, state: &mut State) -> bool {
-        if self.log.is_some() {
-            return self.drop_oldest_segment(state);
-        }
-        let oldest = state.queues.values_mut().filter(|queue| queue.oldest().is_some()).min_by_key(|q| q.oldest());
-        let Some(waiting) = oldest.and_then(Queue::take_oldest) else {
-            return false;
-        };
-        state.left_queue(&waiting);
-        let Waiting { origin, points, .. } = &waiting;
-        let Owner { account, destination } = &origin.owner;
-        let points = u64::from(*points);
-        account.ended(Outcome::Lost(Loss::DroppedOldest), points);
-        state.points = state.points.saturating_sub(points);
-        // A part of it may be on its way: what the record holds is free when that has ended.
-        if let Some(live) = state.live.get_mut(&origin.sequence) {
-            live.points = live.points.saturating_sub(points);
-            if live.points == 0 {
-                state.live.remove(&origin.sequence);
-                state.books.free(account, destination, origin.tally.bytes);
-            }
-        }
-        true
+        state.queue_of(&waiting.origin.owner).give_back(waiting);
     }
 
     /// Every reader looks again.
     pub(super) fn wake(&self) {
-        self.lock().queues.values().for_each(Queue::wake);
+        self.lock().wake();
     }
 
     /// From this size on a segment is sealed.
@@ -384,8 +347,13 @@ impl State {
         self.live.insert(origin.sequence, live);
     }
 
+    fn wake(&self) {
+        self.queues.values().for_each(Queue::wake);
+        self.aside.wake();
+    }
+
     /// It waits in no queue any more.
-    fn left_queue(&mut self, waiting: &Waiting) {
+    pub(super) fn left_queue(&mut self, waiting: &Waiting) {
         self.resident = self.resident.saturating_sub(waiting.lines.len() as u64);
     }
 }

@@ -161,35 +161,55 @@ fn an_account_is_suspected_for_a_minute_after_its_last_bad_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_aside_is_bounded_and_the_rest_stays_in_the_spool() {
+async fn a_poisoned_tenants_backlog_stands_before_nobody_else_and_waits_in_the_spool() {
     let slow = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&slow);
-    let server = Server::start(move |_| {
-        count.fetch_add(1, Ordering::Relaxed);
-        Reply::Slow(Duration::from_millis(600))
+    let server = Server::start(move |request| match holds(request) {
+        Holds::Others => ok(),
+        Holds::Acme | Holds::Both => {
+            count.fetch_add(request.lines.len(), Ordering::Relaxed);
+            Reply::Slow(Duration::from_millis(300))
+        }
     })
     .await;
     let dir = tempfile::tempdir().unwrap();
     let (sender, spool) = (sender(&server, dir.path()), Spool::in_memory(64 << 20, OnFull::Reject, Clock::system()));
-    let acme = Account::detached("acme");
+    let (acme, good) = (Account::detached("acme"), Account::detached("good"));
     sender.suspects.add(&acme, Instant::now());
-    for n in 0..25 {
-        let lines = Bytes::from(format!("m,tenant_id=acme s=\"{}\" {n}\n", "x".repeat(300 << 10)));
-        let account = Arc::clone(&acme);
-        let submission = Submission { account, share: 1.0, destination: "main".into(), points: 1, lines };
-        spool.append(submission).await.unwrap();
+    let send = |account: &Arc<Account>, line: String| {
+        let lines = Bytes::from(line);
+        let account = Arc::clone(account);
+        spool.append(Submission { account, share: 1.0, destination: "main".into(), points: 1, lines })
+    };
+    for n in 0..60 {
+        send(&acme, format!("m,tenant_id=acme s=\"{}\" {n}\n", "x".repeat(300 << 10))).await.unwrap();
     }
     let (ending, phase) = watch::channel(Phase::Running);
-    let bounds = lane::Bounds { in_flight: 4, aside: 1 << 20 };
-    let lane = tokio::spawn(lane::run(Arc::clone(&sender), spool.clone(), bounds, phase));
-    // Two batches of three lines are under way, and two wait; one more may be open.
-    while slow.load(Ordering::Relaxed) < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let lane = tokio::spawn(lane::run(Arc::clone(&sender), spool.clone(), 4, phase));
+    for n in 0..20 {
+        send(&good, format!("m,tenant_id=good v=1i {n}\n")).await.unwrap();
     }
-    tokio::time::sleep(PACE.linger * 3).await;
-    let left = drain(&spool).len();
-    assert!((1..20).contains(&left), "{left} of 25 are left in the spool");
-    assert_eq!(settled(&acme).await.delivered, 25);
+    assert_eq!(settled(&good).await.delivered, 20);
+    // Three lines a batch, two batches under way at once; the good one's came through between the first ones.
+    let looked_at = slow.load(Ordering::Relaxed);
+    assert!(looked_at <= 18, "{looked_at} of acme's 60 lines went before the others'");
+    assert_eq!(settled(&acme).await.delivered, 60);
     ending.send_replace(Phase::Ending);
     lane.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_apart_when_the_gateway_stops_is_spilled_with_the_rest() {
+    let (server, _) = refusing(bad_request).await;
+    let rig = rig(&server);
+    let (acme, good) = (Account::detached("acme"), Account::detached("good"));
+    rig.send(&acme, "main", &["m,tenant_id=acme bad=1".to_owned()]).await;
+    settled(&acme).await;
+    drop(server);
+    rig.send(&acme, "main", &lines("acme", 0..50)).await;
+    rig.send(&good, "main", &lines("good", 0..50)).await;
+    let Rig { delivery, .. } = rig;
+    let stopped = delivery.stop(Duration::from_secs(2)).await;
+    assert_eq!(stopped.spilled.map(|(_, points)| points), Some(100));
+    assert_eq!((acme.totals().spilled, good.totals().spilled), (50, 50));
 }
