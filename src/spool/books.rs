@@ -110,6 +110,14 @@ impl Books {
     }
 }
 
+#[cfg(test)]
+impl Books {
+    /// What accounts and destinations hold, summed up.
+    pub(super) fn sums(&self) -> (u64, u64) {
+        (self.accounts.values().sum(), self.destinations.values().sum())
+    }
+}
+
 /// The identity of an account.
 pub(super) fn address(account: &Arc<Account>) -> usize {
     Arc::as_ptr(account) as usize

@@ -22,6 +22,8 @@ pub(crate) mod format;
 mod gather;
 mod health;
 mod keeper;
+#[cfg(test)]
+mod model;
 pub(crate) mod offline;
 mod reader;
 mod recover;
@@ -81,6 +83,31 @@ pub struct Options {
     pub on_full: OnFull,
 }
 
+/// How a log is cut.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::spool) struct Sizes {
+    /// From this size on a segment is sealed, bytes.
+    segment: u64,
+    /// Space that is kept for the cursor.
+    headroom: usize,
+    /// What each of the cursor's files has at least, so that a full disk takes a cursor.
+    cursor: u64,
+    /// How much of a destination's backlog is read ahead of its lane.
+    ahead: usize,
+}
+
+impl Sizes {
+    fn of(options: &Options) -> Self {
+        Self {
+            segment: (options.max_bytes / SEGMENTS).clamp(SEGMENT_BYTES.start, SEGMENT_BYTES.end),
+            headroom: usize::try_from((options.max_bytes / 64).clamp(64 << 10, 4 << 20)).unwrap_or(4 << 20),
+            // Enough for hundreds of tenants; it grows when it is half full.
+            cursor: 64 << 10,
+            ahead: 512 << 10,
+        }
+    }
+}
+
 /// Why a log cannot be opened: what, where, and what to do.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -111,7 +138,7 @@ pub(in crate::spool) struct Log {
     /// Held for writing while a segment's file is exchanged.
     files: RwLock<()>,
     metrics: Arc<Metrics>,
-    segment_bytes: u64,
+    sizes: Sizes,
     /// Until it is dropped the folder is ours.
     lock: Mutex<Option<File>>,
 }
@@ -136,7 +163,8 @@ pub(in crate::spool) fn open(
     let failed = |error| OpenError::Io { dir: dir.clone(), error };
     let folder = Folder::make(dir).map_err(failed)?;
     let lock = lock(dir)?;
-    let parts = assemble(Arc::new(folder), options, ledger, clock, metrics, Some(lock)).map_err(failed)?;
+    let sizes = Sizes::of(options);
+    let parts = assemble(Arc::new(folder), options, sizes, ledger, clock, metrics, Some(lock)).map_err(failed)?;
     parts.start().map_err(failed)
 }
 
@@ -144,6 +172,7 @@ pub(in crate::spool) fn open(
 pub(in crate::spool) fn assemble(
     storage: Arc<dyn Storage>,
     options: &Options,
+    sizes: Sizes,
     ledger: &Ledger,
     clock: Clock,
     metrics: Arc<Metrics>,
@@ -154,8 +183,6 @@ pub(in crate::spool) fn assemble(
     let (jobs, job_queue) = std::sync::mpsc::channel();
     // A wake that finds one waiting is that one.
     let (keeper, wakes) = sync_channel(1);
-    let segment_bytes = (options.max_bytes / SEGMENTS).clamp(SEGMENT_BYTES.start, SEGMENT_BYTES.end);
-    let headroom = usize::try_from((options.max_bytes / 64).clamp(64 << 10, 4 << 20)).unwrap_or(4 << 20);
     let has_headroom = storage.list()?.iter().any(|name| name == HEADROOM);
     let log = Log {
         storage: Arc::clone(&storage),
@@ -164,13 +191,13 @@ pub(in crate::spool) fn assemble(
         trouble: Mutex::default(),
         files: RwLock::default(),
         metrics: Arc::clone(&metrics),
-        segment_bytes,
+        sizes,
         lock: Mutex::new(lock),
     };
     let bounds = Bounds { bytes: options.max_bytes, memory: options.max_memory, on_full: options.on_full };
-    let writer = Writer::new(Arc::clone(&storage), metrics, segment_bytes, recovered.next);
-    let mut keeper = Keeper::new(storage, headroom, has_headroom);
-    keeper.reserve();
+    let writer = Writer::new(Arc::clone(&storage), metrics, sizes.segment, recovered.next);
+    let mut keeper = Keeper::new(storage, sizes.headroom, has_headroom);
+    keeper.reserve(sizes.cursor);
     let core = Arc::new(Core::new(bounds, clock, Some(log), recovered.segments));
     recovered.set_aside.into_iter().for_each(|name| core.set_aside(name));
     Ok(Parts { core, writer, keeper, jobs: job_queue, wakes })
@@ -191,7 +218,7 @@ impl Parts {
 
 impl Log {
     pub(in crate::spool) fn segment_bytes(&self) -> u64 {
-        self.segment_bytes
+        self.sizes.segment
     }
 
     pub(in crate::spool) fn wake_keeper(&self) {

@@ -196,3 +196,15 @@ impl Queue {
         taken
     }
 }
+
+#[cfg(test)]
+impl Queue {
+    /// Bytes of lines that could give way, of parts of records, and of what was read ahead.
+    pub(super) fn weights(&self) -> (u64, u64, u64) {
+        let sum = |queue: &VecDeque<Waiting>, whole: bool| {
+            queue.iter().filter(|waiting| waiting.is_whole() == whole).map(|waiting| waiting.lines.len() as u64).sum()
+        };
+        let ahead: u64 = self.ahead.iter().map(|waiting| waiting.lines.len() as u64).sum();
+        (sum(&self.resident, true), sum(&self.resident, false), ahead)
+    }
+}

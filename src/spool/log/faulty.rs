@@ -17,6 +17,7 @@ mod body;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -133,6 +134,8 @@ struct Disk {
     plans: Vec<Plan>,
     calls: u64,
     off: bool,
+    /// Writes to a segment whose sync had failed.
+    trespasses: u64,
 }
 
 impl Disk {
@@ -184,9 +187,18 @@ fn error(fault: &Fault) -> io::Error {
     }
 }
 
+/// What happens in the middle of a call, before the disk does it.
+type Meanwhile = Box<dyn FnOnce(Call) + Send>;
+
 /// A disk with one folder. Clones are the same disk.
-#[derive(Clone, Debug)]
-pub(crate) struct Faulty(Arc<Mutex<Disk>>);
+#[derive(Clone)]
+pub(crate) struct Faulty(Arc<Mutex<Disk>>, Arc<Mutex<Option<(u64, Meanwhile)>>>);
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.disk())
+    }
+}
 
 impl Faulty {
     /// An empty one, without bound.
@@ -197,7 +209,37 @@ impl Faulty {
     fn with(files: Vec<Body>, entries: BTreeMap<String, usize>, capacity: usize) -> Self {
         let durable = entries.clone();
         let (changes, plans) = (Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Disk { files, entries, durable, changes, capacity, plans, calls: 0, off: false })))
+        let disk = Disk { files, entries, durable, changes, capacity, plans, calls: 0, off: false, trespasses: 0 };
+        Self(Arc::new(Mutex::new(disk)), Arc::default())
+    }
+
+    /// This happens once, in the middle of the `after`-th call from now on: what another thread may do just then.
+    pub(crate) fn meanwhile(&self, after: u64, what: Meanwhile) {
+        *self.1.lock().unwrap() = Some((after, what));
+    }
+
+    /// It does not happen any more.
+    pub(crate) fn forget(&self) {
+        drop(self.1.lock().unwrap().take());
+    }
+
+    /// The disk, for a call of this kind.
+    fn asked(&self, call: Call) -> MutexGuard<'_, Disk> {
+        let due = {
+            let mut meanwhile = self.1.lock().unwrap();
+            match &mut *meanwhile {
+                Some((0, _)) => meanwhile.take(),
+                Some((after, _)) => {
+                    *after -= 1;
+                    None
+                }
+                None => None,
+            }
+        };
+        if let Some((_, what)) = due {
+            what(call);
+        }
+        self.disk()
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -219,9 +261,29 @@ impl Faulty {
         self.disk().plans.clear();
     }
 
+    /// Forgets what was planned for calls that read (or for any).
+    pub(crate) fn let_read(&self) {
+        self.disk().plans.retain(|plan| ![Call::Read, Call::Open, Call::Any].contains(&plan.call));
+    }
+
     /// How many calls there have been, so that a test can fail each of them in turn.
     pub(crate) fn calls(&self) -> u64 {
         self.disk().calls
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        self.disk().off
+    }
+
+    /// How often a segment was written to after a sync of it had failed.
+    pub(crate) fn trespasses(&self) -> u64 {
+        self.disk().trespasses
+    }
+
+    /// The names of all files, and how long they are; no call is counted.
+    pub(crate) fn lengths(&self) -> Vec<(String, u64)> {
+        let disk = self.disk();
+        disk.entries.iter().map(|(name, file)| (name.clone(), disk.files[*file].seen().len() as u64)).collect()
     }
 
     /// The disk as it is found after a crash now: what was synced, and of the rest what `luck` picks. This one stays as it is.
@@ -259,14 +321,14 @@ impl Faulty {
 
 impl Storage for Faulty {
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut disk = self.disk();
+        let mut disk = self.asked(Call::List);
         disk.check(Call::List)?;
         // Not in the order of names: nobody may rely on it.
         Ok(disk.entries.keys().rev().cloned().collect())
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn LogFile>> {
-        let mut disk = self.disk();
+        let mut disk = self.asked(Call::Create);
         disk.check(Call::Create)?;
         if disk.entries.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -278,14 +340,14 @@ impl Storage for Faulty {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn LogFile>> {
-        let mut disk = self.disk();
+        let mut disk = self.asked(Call::Open);
         disk.check(Call::Open)?;
         let file = disk.find(name)?;
         Ok(self.handle(&disk, file))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut disk = self.disk();
+        let mut disk = self.asked(Call::Rename);
         disk.check(Call::Rename)?;
         disk.find(from)?;
         disk.change(Change::Rename(from.to_owned(), to.to_owned()));
@@ -293,7 +355,7 @@ impl Storage for Faulty {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut disk = self.disk();
+        let mut disk = self.asked(Call::Remove);
         disk.check(Call::Remove)?;
         disk.find(name)?;
         disk.change(Change::Remove(name.to_owned()));
@@ -302,7 +364,7 @@ impl Storage for Faulty {
 
     /// One that fails makes nothing durable, and the next one does.
     fn sync(&self) -> io::Result<()> {
-        let mut disk = self.disk();
+        let mut disk = self.asked(Call::SyncFolder);
         disk.check(Call::SyncFolder)?;
         disk.durable = disk.entries.clone();
         disk.changes.clear();
@@ -330,7 +392,7 @@ impl LogFile for Handle {
     }
 
     fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
-        let mut disk = self.disk.disk();
+        let mut disk = self.disk.asked(Call::Read);
         let most = match disk.called(Call::Read) {
             None => into.len(),
             Some(Fault::Short(most)) => into.len().min(most.max(1)),
@@ -343,26 +405,30 @@ impl LogFile for Handle {
     }
 
     fn write_at(&self, from: &[u8], at: u64) -> io::Result<usize> {
-        let mut disk = self.disk.disk();
+        let mut disk = self.disk.asked(Call::Write);
         let most = match disk.called(Call::Write) {
             None => from.len(),
             Some(Fault::Short(most)) => from.len().min(most.max(1)),
             Some(fault) => return Err(error(&fault)),
         };
         let free = disk.free();
+        let is_segment = |(name, file): (&String, &usize)| *file == self.file && name.ends_with(".seg");
+        if disk.files[self.file].lost() && disk.entries.iter().any(is_segment) {
+            disk.trespasses += 1;
+        }
         let written = disk.files[self.file].write(&from[..most], usize::try_from(at).unwrap(), free);
         if written == 0 && most > 0 { Err(error(&Fault::Full)) } else { Ok(written) }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut disk = self.disk.disk();
+        let mut disk = self.disk.asked(Call::SetLen);
         disk.check(Call::SetLen)?;
         disk.files[self.file].set_len(usize::try_from(len).unwrap());
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut disk = self.disk.disk();
+        let mut disk = self.disk.asked(Call::Sync);
         let fault = disk.called(Call::Sync);
         let body = &mut disk.files[self.file];
         match fault {

@@ -125,7 +125,7 @@ impl State {
             let small = segment.len * 4 <= segment_bytes;
             let fits = segment.sealed && !segment.unreadable && waiting > 0 && quiet && (mostly_ended || small);
             if !fits || bytes + waiting > segment_bytes {
-                if is_worth(&run) {
+                if is_worth(&run, segment_bytes) {
                     break;
                 }
                 run.clear();
@@ -136,13 +136,14 @@ impl State {
                 bytes += waiting;
             }
         }
-        is_worth(&run).then(|| Run { segments: run.into_iter().cloned().collect() })
+        is_worth(&run, segment_bytes).then(|| Run { segments: run.into_iter().cloned().collect() })
     }
 }
 
-fn is_worth(run: &[&Segment]) -> bool {
+fn is_worth(run: &[&Segment], segment_bytes: u64) -> bool {
     // A page less is no gain.
+    let least = (64 << 10).min(segment_bytes / 4);
     let gain: u64 = run.iter().map(|segment| segment.len.saturating_sub(segment.waiting().bytes)).sum();
     let len: u64 = run.iter().map(|segment| segment.len).sum();
-    run.len() >= MANY || (gain * 2 >= len && gain >= 64 << 10)
+    run.len() >= MANY || (gain * 2 >= len && gain >= least)
 }

@@ -14,9 +14,6 @@ use super::{HEADROOM, HEADROOM_NEW, is_full, segment_name};
 /// How long what has ended may stay unwritten: so much is delivered again after a crash.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What both cursor files have from the start: enough for hundreds of tenants.
-const RESERVE: u64 = 64 << 10;
-
 /// What the keeping thread is told.
 #[derive(Debug)]
 pub(in crate::spool) enum Wake {
@@ -43,9 +40,9 @@ impl Keeper {
     }
 
     /// Takes the space that the cursor needs, while there is some.
-    pub(in crate::spool) fn reserve(&mut self) {
-        match cursor::reserve(&*self.storage, RESERVE) {
-            Ok(()) => self.reserved = RESERVE,
+    pub(in crate::spool) fn reserve(&mut self, bytes: u64) {
+        match cursor::reserve(&*self.storage, bytes) {
+            Ok(()) => self.reserved = bytes,
             Err(error) => tracing::warn!("no space could be reserved for the cursor of the spool's log: {error}"),
         }
     }

@@ -15,9 +15,6 @@ use crate::clock::UnixNanos;
 use crate::metrics::SpoolFind;
 use crate::outcome::Loss;
 
-/// How much of a destination's backlog is read ahead of its lane, bytes.
-const CHUNK: usize = 512 << 10;
-
 /// A record as it was read.
 struct Entry {
     sequence: u64,
@@ -71,7 +68,7 @@ impl Core {
         let Some(task) = self.lock().task(destination, alone) else {
             return false;
         };
-        let harvest = harvest(&*log.storage, destination, &task);
+        let harvest = harvest(&*log.storage, destination, &task, log.sizes.ahead);
         drop(files);
         let mut state = self.lock();
         if let Some(why) = harvest.unreadable {
@@ -218,12 +215,12 @@ impl State {
     }
 }
 
-fn harvest(storage: &dyn Storage, destination: &str, task: &Task) -> Harvest {
+fn harvest(storage: &dyn Storage, destination: &str, task: &Task, most: usize) -> Harvest {
     let mut harvest = Harvest { upto: task.until, ..Harvest::default() };
     let read = storage.open(&segment_name(task.base)).and_then(|file| {
         let mut scan = Scan::new(&*file, task.at, task.len);
         let mut bytes = 0;
-        while bytes < CHUNK {
+        while bytes < most {
             let wanted = scan.next(|head| {
                 let sought = (task.from..task.until).contains(&head.sequence) && head.destination == destination;
                 sought && task.owners.contains_key(head.tenant) && task.known.waits(head.sequence)

@@ -21,7 +21,7 @@ pub(crate) struct Segments {
     /// The keeper's count of passes.
     pub(crate) pass: u64,
     generation: u64,
-    /// Bytes on the disk that cannot go yet.
+    /// Bytes of segments in which something waits.
     disk: u64,
 }
 
@@ -117,9 +117,9 @@ impl Segments {
             return false;
         }
         segment.touched = pass;
-        let done = segment.is_done();
+        let (done, empty) = (segment.is_done(), segment.waiting().records == 0);
         ends.for_each(|(outcome, points)| self.count(&owner.account, outcome, points));
-        if done {
+        if empty {
             self.weigh();
         }
         done
@@ -142,14 +142,16 @@ impl Segments {
         &mut entry.or_insert_with(|| (Arc::clone(account), Ended::default())).1
     }
 
-    /// Bytes on the disk that cannot go yet.
+    /// Bytes of segments in which something waits.
     pub(crate) fn disk(&self) -> u64 {
         self.disk
     }
 
-    /// Sums up [`Segments::disk`] again: after segments were written, have ended or gone.
+    /// Sums up [`Segments::disk`] again: after segments were written, have ended or gone. The open one does not count while nothing waits in it: only a
+    /// write seals it, and it must not keep out the very one that would.
     pub(crate) fn weigh(&mut self) {
-        self.disk = self.by_base.values().filter(|segment| !segment.is_done()).map(|segment| segment.len).sum();
+        let waiting = self.by_base.values().filter(|segment| segment.waiting().records > 0);
+        self.disk = waiting.map(|segment| segment.len).sum();
     }
 
     /// When the oldest record that waits was accepted.

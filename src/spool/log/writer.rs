@@ -113,13 +113,22 @@ impl Writer {
                     }
                     self.commit(&core, batch);
                 }
-                Job::Probe => self.probe(&core),
                 Job::Stop(done) => {
                     self.seal(&core);
                     let _ = done.send(());
                     return;
                 }
+                other => self.work(&core, other),
             }
+        }
+    }
+
+    /// What is asked beside submissions.
+    pub(super) fn work(&mut self, core: &Core, job: Job) {
+        match job {
+            Job::Append(append) => self.commit(core, vec![append]),
+            Job::Probe => self.probe(core),
+            Job::Stop(_) => self.seal(core),
         }
     }
 
@@ -232,7 +241,7 @@ impl Writer {
     }
 
     /// Nothing is written to the open segment any more.
-    fn seal(&mut self, core: &Core) {
+    pub(super) fn seal(&mut self, core: &Core) {
         if let Some(active) = self.active.take() {
             core.seal(active.base);
         }
@@ -250,7 +259,7 @@ impl Writer {
         }
     }
 
-    fn probe(&mut self, core: &Core) {
+    pub(super) fn probe(&mut self, core: &Core) {
         // A segment that takes its header and an fsync would take records.
         self.seal(core);
         let tried = self.segment(core).and_then(|active| {

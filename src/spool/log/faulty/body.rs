@@ -18,6 +18,8 @@ pub(super) struct Body {
     /// The pages that have a block; others are holes.
     blocks: BTreeSet<usize>,
     open: Arc<()>,
+    /// Whether a sync of it has failed.
+    lost: bool,
 }
 
 impl Body {
@@ -30,6 +32,7 @@ impl Body {
             lengths: Vec::new(),
             blocks: (0..bytes.len().div_ceil(PAGE)).collect(),
             open: Arc::new(()),
+            lost: false,
         }
     }
 
@@ -111,9 +114,14 @@ impl Body {
 
     /// A sync that fails: of the dirty pages, those that are picked come to the disk, and all are clean.
     pub(super) fn lose(&mut self, luck: &mut Luck<'_>) {
+        self.lost = true;
         self.durable = self.picked(luck);
         self.dirty.clear();
         self.lengths.clear();
+    }
+
+    pub(super) fn lost(&self) -> bool {
+        self.lost
     }
 
     /// The file after a crash.

@@ -1,0 +1,448 @@
+//! What can happen to a spool, step by step.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tokio::sync::oneshot;
+
+use super::super::faulty::{Call, Fault};
+use super::*;
+
+#[derive(Clone, Debug)]
+pub(super) enum Op {
+    /// Submissions come in (tenant, bucket, lines, width).
+    Admit(Vec<(usize, usize, usize, usize)>),
+    /// What came in is committed together.
+    Commit,
+    Take(usize),
+    /// One that was taken ends.
+    Settle(usize, Outcome),
+    /// The first part of one ends, the rest stays taken.
+    SettlePart(usize, usize, Outcome),
+    GiveBack(usize),
+    /// So many of a bucket are taken and end.
+    Drain(usize, usize, Outcome),
+    Pass(usize),
+    Later(u64),
+    Fail(Call, u64, u64, Fault),
+    Room(Option<u64>),
+    Heal,
+    Crash(Vec<u8>),
+    /// A crash, and another one in the start after it.
+    CrashTwice(Vec<u8>, u64, Vec<u8>),
+    /// The process ends at once; what it wrote is still in the kernel's memory.
+    Kill,
+    Restart,
+    /// The second runs in the middle of the first, after so many calls to the disk.
+    Meanwhile(u64, Box<Op>, Box<Op>),
+}
+
+pub(super) fn luck() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![2 => Just(vec![]), 2 => Just(vec![255]), 4 => vec(any::<u8>(), 1..8)]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![4 => Just(Outcome::Delivered), 1 => Just(Outcome::DeadLettered)]
+}
+
+fn admit() -> impl Strategy<Value = Op> {
+    let submission = (
+        0..3_usize,
+        0..3_usize,
+        prop_oneof![4 => 1..4_usize, 1 => 5..30_usize],
+        prop_oneof![4 => 0..150_usize, 1 => 300..1_500_usize],
+    );
+    vec(submission, 1..6).prop_map(Op::Admit)
+}
+
+fn of_core() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => admit(),
+        3 => (0..3_usize).prop_map(Op::Take),
+        3 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Op::Settle(which, outcome)),
+        2 => (any::<usize>(), any::<usize>(), outcome()).prop_map(|(which, at, outcome)| Op::SettlePart(which, at, outcome)),
+        2 => any::<usize>().prop_map(Op::GiveBack),
+        4 => (0..3_usize, 1..20_usize, outcome()).prop_map(|(bucket, count, outcome)| Op::Drain(bucket, count, outcome)),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Op> {
+    let call = prop::sample::select(vec![
+        Call::Read,
+        Call::Write,
+        Call::SetLen,
+        Call::Sync,
+        Call::List,
+        Call::Open,
+        Call::Create,
+        Call::Rename,
+        Call::Remove,
+        Call::SyncFolder,
+        Call::Any,
+    ]);
+    let fault = prop_oneof![
+        4 => Just(Fault::Io),
+        2 => vec(any::<u8>(), 1..4).prop_map(Fault::Partly),
+        2 => Just(Fault::Full),
+        1 => (1..100_usize).prop_map(Fault::Short),
+        3 => Just(Fault::Power),
+    ];
+    (call, 0..12_u64, 1..4_u64, fault).prop_map(|(call, after, times, fault)| Op::Fail(call, after, times, fault))
+}
+
+pub(super) fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        20 => of_core(),
+        8 => Just(Op::Commit),
+        6 => prop_oneof![3 => 1..3_usize, 1 => 10..25_usize].prop_map(Op::Pass),
+        1 => (0..10_u64).prop_map(Op::Later),
+        3 => fault(),
+        1 => prop::option::of(4_000..40_000_u64).prop_map(Op::Room),
+        2 => Just(Op::Heal),
+        2 => luck().prop_map(Op::Crash),
+        1 => (luck(), 0..40_u64, luck()).prop_map(|(first, after, second)| Op::CrashTwice(first, after, second)),
+        1 => Just(Op::Kill),
+        1 => Just(Op::Restart),
+        3 => (0..12_u64, prop_oneof![Just(Op::Pass(12)), Just(Op::Pass(1)), Just(Op::Commit), of_core()], of_core())
+            .prop_map(|(after, first, second)| Op::Meanwhile(after, Box::new(first), Box::new(second))),
+    ]
+}
+
+impl World {
+    /// Does one step, and compares.
+    pub(super) fn step(&mut self, op: &Op) {
+        match op {
+            Op::Fail(call, after, times, fault) => {
+                self.book().faults = true;
+                self.disk.plan(*call, *after, *times, fault.clone());
+            }
+            Op::Room(bytes) => {
+                self.book().faults = true;
+                self.disk.set_capacity(bytes.unwrap_or(1 << 40));
+            }
+            Op::Heal => self.heal(),
+            Op::Later(seconds) => self.clock.advance(std::time::Duration::from_secs(*seconds)),
+            Op::Crash(luck) => self.crash(luck),
+            Op::CrashTwice(first, after, second) => {
+                self.lay_down(first);
+                self.disk.plan(Call::Any, *after, 1, Fault::Power);
+                self.book().faults = true;
+                if self.start() {
+                    // It had more calls left than the start needs.
+                    self.disk.heal();
+                } else {
+                    self.crash(second);
+                }
+            }
+            Op::Kill => {
+                self.end();
+                self.start_again();
+            }
+            Op::Restart => {
+                self.end_in_order();
+                self.start_again();
+            }
+            Op::Meanwhile(after, first, second) => {
+                let (up, book, clock) = (self.up(), Arc::clone(&self.book), self.clock.clone());
+                let second = second.clone();
+                let disk = self.disk.clone();
+                self.disk.meanwhile(*after, Box::new(move |call| run(&up, &book, &clock, &disk, &second, Some(call))));
+                self.run(first);
+                self.disk.forget();
+            }
+            other => self.run(other),
+        }
+        if self.disk.is_off() {
+            self.crash(&[90, 200, 20]);
+        }
+        self.check();
+    }
+
+    fn run(&self, op: &Op) {
+        run(&self.up(), &self.book, &self.clock, &self.disk, op, None);
+        self.drop_what_was_lost();
+    }
+
+    /// What the spool gave up to make room.
+    fn drop_what_was_lost(&self) {
+        if self.options.on_full != OnFull::DropOldest || self.disk.is_off() {
+            return;
+        }
+        let found = self.found(&self.up().core);
+        for (id, made) in self.book().made.iter_mut().enumerate() {
+            if made.waits() && !found.contains_key(&id) {
+                assert!(made.fates.iter().all(|fate| *fate == Fate::Waits), "submission {id} was on its way");
+                made.fates.fill(Fate::Ended(Outcome::Lost(Loss::DroppedOldest)));
+            }
+        }
+    }
+
+    pub(super) fn heal(&self) {
+        self.disk.heal();
+        self.disk.set_capacity(1 << 40);
+    }
+
+    /// The process is no more.
+    fn end(&mut self) {
+        self.disk.forget();
+        let mut book = self.book();
+        let held = std::mem::take(&mut book.held);
+        book.admitted.clear();
+        for made in &mut book.made {
+            made.fates.iter_mut().filter(|fate| **fate == Fate::Held).for_each(|fate| *fate = Fate::Waits);
+        }
+        drop(book);
+        drop(held);
+        self.up = None;
+    }
+
+    pub(super) fn end_in_order(&mut self) {
+        self.run(&Op::Commit);
+        self.up().core.close();
+        let up = self.up();
+        up.writer.lock().unwrap().seal(&up.core);
+        // What is held waits again: only the rest has ended.
+        drop(std::mem::take(&mut self.book().held));
+        self.run(&Op::Pass(1));
+        self.end();
+    }
+
+    fn lay_down(&mut self, luck: &[u8]) {
+        self.end();
+        self.disk = self.disk.crash(luck);
+        self.book().faults = false;
+    }
+
+    pub(super) fn crash(&mut self, luck: &[u8]) {
+        self.lay_down(luck);
+        self.start_again();
+    }
+
+    /// With the faults that are planned still, and else without. What cannot be read at a start is set aside: that is another test's.
+    fn start_again(&mut self) {
+        self.disk.let_read();
+        if !self.start() {
+            if self.disk.is_off() {
+                self.lay_down(&[77, 255, 3]);
+            }
+            self.heal();
+            assert!(self.start());
+        }
+    }
+
+    /// All is well again: everything that waits is delivered, new is taken, and nothing is left.
+    pub(super) fn finish(&mut self) {
+        self.heal();
+        self.book().faults = false;
+        self.run(&Op::Commit);
+        drop(std::mem::take(&mut self.book().held));
+        for made in &mut self.book().made {
+            made.fates.iter_mut().filter(|fate| **fate == Fate::Held).for_each(|fate| *fate = Fate::Waits);
+        }
+        self.run(&Op::Pass(70));
+        for bucket in 0..BUCKETS.len() {
+            self.run(&Op::Drain(bucket, usize::MAX, Outcome::Delivered));
+        }
+        self.check();
+        assert_eq!(self.up().core.pending().points, 0, "some of it never comes");
+        self.run(&Op::Pass(3));
+        // As large as it may be.
+        let (id, submission) = make(&self.up(), &mut self.book(), 0, 0, 1, (LIMIT - 200) as usize);
+        let cost = head(&submission, 0, 0).record_len();
+        let taken = self.up().core.admit(&submission, cost);
+        assert_eq!(taken, Ok(()), "all is free again: {:?}", self.up().core.pending());
+        self.up().core.release(&submission, cost);
+        self.book().made.truncate(id);
+        self.run(&Op::Admit(vec![(1, 1, 2, 10)]));
+        self.run(&Op::Commit);
+        assert!(self.book().made.last().unwrap().is_accepted(), "it takes new");
+        self.run(&Op::Drain(1, 1, Outcome::Delivered));
+        self.end_in_order();
+        let left: Vec<_> = self.disk.lengths().into_iter().filter(|(name, _)| name.contains(".seg")).collect();
+        assert_eq!(left, [], "what is done is deleted");
+        assert!(self.start());
+        assert_eq!(self.up().core.pending().points, 0);
+        self.check();
+    }
+}
+
+/// A step that no other step stands behind; inside of a call to the disk when `inside` says which.
+fn run(up: &Up, book: &Mutex<Book>, clock: &Clock, disk: &Faulty, op: &Op, inside: Option<Call>) {
+    let _ = clock;
+    let lock = || book.lock().unwrap_or_else(PoisonError::into_inner);
+    match op {
+        Op::Admit(submissions) => {
+            for (tenant, bucket, lines, width) in submissions.iter().copied() {
+                let (id, submission) = make(up, &mut lock(), tenant, bucket, lines, width);
+                let cost = head(&submission, 0, 0).record_len();
+                if up.core.admit(&submission, cost).is_ok() {
+                    let (reply, answer) = oneshot::channel();
+                    lock().admitted.push((id, Append { submission, cost, reply }, answer));
+                }
+            }
+        }
+        Op::Commit => commit(up, book, disk),
+        Op::Take(bucket) => take(up, book, *bucket, inside),
+        Op::Settle(which, outcome) => {
+            let picked = pick(&mut lock(), *which);
+            if let Some(record) = picked {
+                settle(book, record, *outcome);
+            }
+        }
+        Op::SettlePart(which, at, outcome) => {
+            let Some(record) = pick(&mut lock(), *which) else { return };
+            let (id, first) = name_of(record.lines());
+            let points = record.points() as usize;
+            if points < 2 {
+                return settle(book, record, *outcome);
+            }
+            let head = 1 + at % (points - 1);
+            let bytes = {
+                let starts = &lock().made[id].starts;
+                starts[first + head] - starts[first]
+            };
+            let (head, tail) = record.split_at(bytes, u32::try_from(head).unwrap()).unwrap();
+            lock().held.push(tail);
+            settle(book, head, *outcome);
+        }
+        Op::GiveBack(which) => {
+            let picked = pick(&mut lock(), *which);
+            if let Some(record) = picked {
+                mark(&mut lock(), &record, Fate::Held, Fate::Waits);
+                drop(record);
+            }
+        }
+        Op::Drain(bucket, count, outcome) => {
+            for _ in 0..*count {
+                let before = lock().held.len();
+                take(up, book, *bucket, inside);
+                let taken = {
+                    let mut book = lock();
+                    if book.held.len() > before { book.held.pop() } else { None }
+                };
+                let Some(record) = taken else { return };
+                settle(book, record, *outcome);
+            }
+        }
+        Op::Pass(count) => {
+            for _ in 0..*count {
+                pass(up, book, disk);
+            }
+        }
+        other => panic!("{other:?} is a step of the world"),
+    }
+}
+
+fn make(up: &Up, book: &mut Book, tenant: usize, bucket: usize, lines: usize, width: usize) -> (usize, Submission) {
+    let id = book.made.len();
+    let (mut text, mut starts) = (String::new(), vec![0]);
+    for line in 0..lines {
+        text.push_str(&format!("s{id},l={line} v=\"{}\" 1\n", "x".repeat(width)));
+        starts.push(text.len());
+    }
+    let lines = Bytes::from(text);
+    let points = u32::try_from(starts.len() - 1).unwrap();
+    let submission = Submission {
+        account: up.ledger.account(&TenantId::parse(TENANTS[tenant]).unwrap()),
+        share: if tenant == 2 { 0.5 } else { 1.0 },
+        destination: BUCKETS[bucket].into(),
+        points,
+        lines: lines.clone(),
+    };
+    let cost = head(&submission, 0, 0).record_len();
+    let fates = vec![Fate::Out; points as usize];
+    book.made.push(Made { tenant, bucket, lines, starts, fates, cost, sequence: 0, settled_for_good: false });
+    (id, submission)
+}
+
+fn commit(up: &Up, book: &Mutex<Book>, disk: &Faulty) {
+    let lock = || book.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(mut writer) = up.writer.try_lock() else { return };
+    let admitted = std::mem::take(&mut lock().admitted);
+    if admitted.is_empty() {
+        return;
+    }
+    let (mut batch, mut answers) = (Vec::new(), Vec::new());
+    for (id, append, answer) in admitted {
+        batch.push(append);
+        answers.push((id, answer));
+    }
+    // From here on they may be taken while others look.
+    writer.commit(&up.core, batch);
+    let mut book = lock();
+    for (id, mut answer) in answers {
+        match answer.try_recv().expect("everybody is answered") {
+            Ok(()) => {
+                assert!(!disk.is_off(), "accepted without power");
+                let fates = &mut book.made[id].fates;
+                fates.iter_mut().filter(|fate| **fate == Fate::Out).for_each(|fate| *fate = Fate::Waits);
+            }
+            Err(refused) => assert!(
+                matches!(refused, Refused::Disk { .. } | Refused::Full { .. }) && book.made[id].fates[0] == Fate::Out,
+                "{refused:?}"
+            ),
+        }
+    }
+}
+
+fn take(up: &Up, book: &Mutex<Book>, bucket: usize, inside: Option<Call>) {
+    // The keeper holds the files while it renames: a reader would wait for it, and here for ever.
+    if inside == Some(Call::Rename) {
+        return;
+    }
+    let Some(waiting) = up.core.try_next(&BUCKETS[bucket].into()) else { return };
+    let record = Record::new(Arc::clone(&up.core), waiting);
+    let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+    mark(&mut book, &record, Fate::Waits, Fate::Held);
+    let (id, first) = name_of(record.lines());
+    let made = &mut book.made[id];
+    assert!(made.sequence == 0 || made.sequence == record.sequence());
+    made.sequence = record.sequence();
+    assert_eq!((TENANTS[made.tenant], BUCKETS[made.bucket]), (record.account().name(), &**record.destination()));
+    assert_eq!(BUCKETS[bucket], BUCKETS[made.bucket]);
+    let until = first + record.points() as usize;
+    assert_eq!(made.lines.slice(made.starts[first]..made.starts[until]), *record.lines());
+    book.held.push(record);
+}
+
+fn mark(book: &mut Book, record: &Record, from: Fate, to: Fate) {
+    let (id, first) = name_of(record.lines());
+    let until = first + record.points() as usize;
+    for fate in &mut book.made[id].fates[first..until] {
+        assert_eq!(*fate, from, "submission {id}, which is to be {to:?}");
+        *fate = to;
+    }
+}
+
+fn pick(book: &mut Book, which: usize) -> Option<Record> {
+    let count = book.held.len();
+    (count > 0).then(|| book.held.swap_remove(which % count))
+}
+
+fn settle(book: &Mutex<Book>, record: Record, outcome: Outcome) {
+    mark(&mut book.lock().unwrap_or_else(PoisonError::into_inner), &record, Fate::Held, Fate::Ended(outcome));
+    record.settle(outcome);
+}
+
+fn pass(up: &Up, book: &Mutex<Book>, disk: &Faulty) {
+    let Ok(mut keeper) = up.keeper.try_lock() else { return };
+    let lock = || book.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended: Vec<usize> =
+        lock().made.iter().enumerate().filter(|(_, made)| made.has_ended()).map(|(id, _)| id).collect();
+    keeper.pass(&up.core);
+    up.wakes.lock().unwrap().try_iter().for_each(drop);
+    drop(keeper);
+    let well = up.core.health_of_log().unwrap().failed.is_none();
+    if well && !disk.is_off() {
+        let mut book = lock();
+        ended.into_iter().for_each(|id| book.made[id].settled_for_good = true);
+    }
+    if let Ok(mut writer) = up.writer.try_lock() {
+        let jobs: Vec<Job> = up.jobs.lock().unwrap().try_iter().collect();
+        for job in jobs {
+            writer.work(&up.core, job);
+        }
+        if !well {
+            writer.probe(&up.core);
+        }
+    }
+}
