@@ -43,7 +43,7 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
     loop {
         lane.sort();
         lane.part(&spool, &destination);
-        if !more && !(more_aside && lane.has_apart()) && lane.is_idle() {
+        if !(more || more_aside && lane.has_apart()) && lane.is_idle() {
             break;
         }
         let due = lane.cutter.due();

@@ -69,13 +69,13 @@ async fn spool_tells_what_a_gateway_in_memory_left_and_nothing_when_it_was_sent(
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 25)).status, 202);
     let config = gateway.config_file();
     let spool = ["spool", "--config", &config];
-    let running = tagline(gateway.folder(), &spool, &[]).await;
+    let running = tagline(gateway.folder(), &spool, &[IN_MEMORY]).await;
     assert_eq!(running.code, Some(0), "{running:?}");
     assert!(running.stdout.contains("no log") && running.stdout.contains("/admin/ledger"), "{running:?}");
 
     gateway.sigterm();
     assert_eq!(gateway.wait_exit(Duration::from_secs(20)).await.code(), Some(0));
-    let table = tagline(gateway.folder(), &spool, &[]).await;
+    let table = tagline(gateway.folder(), &spool, &[IN_MEMORY]).await;
     assert!(table.code == Some(0) && table.stdout.contains("spill files in"), "{table:?}");
     let left = spool_json(&gateway, &config).await;
     assert_eq!((&left["log"], &left["spill"][0]["points"]["acme"]), (&Value::Null, &json!(25)), "{left}");
@@ -86,7 +86,7 @@ async fn spool_tells_what_a_gateway_in_memory_left_and_nothing_when_it_was_sent(
 }
 
 async fn spool_json(gateway: &Gateway, config: &str) -> Value {
-    let ran = tagline(gateway.folder(), &["spool", "--config", config, "--json"], &[]).await;
+    let ran = tagline(gateway.folder(), &["spool", "--config", config, "--json"], &[IN_MEMORY]).await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
 }
