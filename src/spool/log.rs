@@ -275,7 +275,8 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
         }
         Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
     }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+    // For people: it is the lock that counts, and a full disk may have no room for a name.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 
