@@ -163,12 +163,17 @@ impl Queue {
         let waiting = self.resident.remove(at)?;
         self.resident_bytes = self.resident_bytes.saturating_sub(waiting.lines.len() as u64);
         let sequence = waiting.origin.sequence;
-        if self.unread.is_empty() {
-            self.unread = sequence..sequence + 1;
-        } else {
-            self.unread = self.unread.start.min(sequence)..self.unread.end.max(sequence + 1);
-        }
+        self.look_among(sequence..sequence + 1);
         Some(waiting)
+    }
+
+    /// The log may hold some of these sequences, which are not in memory.
+    pub(super) fn look_among(&mut self, sequences: Range<u64>) {
+        self.unread = if self.unread.is_empty() {
+            sequences
+        } else {
+            self.unread.start.min(sequences.start)..self.unread.end.max(sequences.end)
+        };
     }
 
     /// When the oldest in memory was accepted.

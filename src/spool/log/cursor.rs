@@ -42,6 +42,14 @@ impl Ended {
     }
 }
 
+/// A cursor's file that is there and not valid.
+#[derive(Debug)]
+pub(crate) struct Bad {
+    pub(crate) name: String,
+    /// Why it cannot be read; a write that tore leaves one that can.
+    pub(crate) unreadable: Option<io::Error>,
+}
+
 /// One state of the log.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -70,10 +78,10 @@ impl Cursor {
     }
 
     /// Reads the newer of the valid ones. `None`: there is none. The second value names files that are there and not valid.
-    pub(crate) fn read(storage: &dyn Storage) -> io::Result<(Option<Self>, Vec<String>)> {
+    pub(crate) fn read(storage: &dyn Storage) -> io::Result<(Option<Self>, Vec<Bad>)> {
         let names = storage.list()?;
         let (mut newest, mut bad) = (None::<Self>, Vec::new());
-        for name in FILES.iter().filter(|file| names.iter().any(|name| name == *file)) {
+        for name in FILES.iter().filter(|file| names.iter().any(|name| name == **file)) {
             match read(storage, name) {
                 Ok(Content::Whole(cursor)) => {
                     if newest.as_ref().is_none_or(|newest| newest.generation < cursor.generation) {
@@ -81,8 +89,8 @@ impl Cursor {
                     }
                 }
                 Ok(Content::Blank) => {}
-                Ok(Content::Bad) => bad.push((*name).to_owned()),
-                Err(error) => bad.push(format!("{name} ({error})")),
+                Ok(Content::Bad) => bad.push(Bad { name: (*name).to_owned(), unreadable: None }),
+                Err(error) => bad.push(Bad { name: (*name).to_owned(), unreadable: Some(error) }),
             }
         }
         Ok((newest, bad))

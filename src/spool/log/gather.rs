@@ -124,7 +124,8 @@ impl State {
             let mostly_ended = waiting * 2 <= segment.len;
             let small = segment.len * 4 <= segment_bytes;
             let fits = segment.sealed && !segment.unreadable && waiting > 0 && quiet && (mostly_ended || small);
-            if !fits || bytes + waiting > segment_bytes {
+            let broken = run.last().is_some_and(|last| self.segments.is_broken(last.base, segment.base));
+            if !fits || broken || bytes + waiting > segment_bytes {
                 if is_worth(&run, segment_bytes) {
                     break;
                 }

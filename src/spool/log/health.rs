@@ -29,6 +29,11 @@ impl Core {
         })
     }
 
+    /// Whether the last commit failed.
+    pub(super) fn writing_failed(&self) -> bool {
+        self.trouble().is_some_and(|trouble| trouble.writing.is_some())
+    }
+
     pub(super) fn disk_works(&self) {
         let Some(mut trouble) = self.trouble() else { return };
         if trouble.writing.take().is_some() || std::mem::take(&mut trouble.no_space) {
@@ -80,6 +85,13 @@ impl Core {
             && !trouble.set_aside.contains(&name)
         {
             trouble.set_aside.push(name);
+        }
+    }
+
+    /// What was set aside under this name is well again.
+    pub(super) fn no_longer_aside(&self, name: &str) {
+        if let Some(mut trouble) = self.trouble() {
+            trouble.set_aside.retain(|other| other != name);
         }
     }
 

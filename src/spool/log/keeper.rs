@@ -54,18 +54,23 @@ impl Keeper {
             self.pass(&core);
         }
         loop {
-            let wake = match wakes.recv_timeout(EVERY) {
+            let mut wake = match wakes.recv_timeout(EVERY) {
                 Ok(wake) => wake,
                 Err(RecvTimeoutError::Timeout) => Wake::Now,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            // One look is enough for all who asked.
+            while let (Wake::Now, Ok(next)) = (&wake, wakes.try_recv()) {
+                wake = next;
+            }
             let Some(core) = core.upgrade() else { return };
             self.pass(&core);
             if let Wake::Stop(done) = wake {
                 let _ = done.send(());
                 return;
             }
-            if core.health_of_log().is_some_and(|health| health.failed.is_some()) {
+            // Not for a cursor that failed: each try would be a new segment, whose end would wake this thread again.
+            if core.writing_failed() {
                 core.ask_writer(Job::Probe);
             }
         }
@@ -73,6 +78,7 @@ impl Keeper {
 
     /// One look at everything.
     pub(in crate::spool) fn pass(&mut self, core: &Core) {
+        core.read_again();
         let (cursor, done) = {
             let mut state = core.lock();
             state.segments.pass += 1;

@@ -161,7 +161,9 @@ impl World {
     /// Compares what a start found with what it may find.
     fn take_stock(&self) {
         let up = self.up();
-        assert_eq!(up.core.health_of_log().unwrap().set_aside, [] as [String; 0]);
+        // A torn commit, of which a later record came to the disk, looks like damage. A whole file never does.
+        let aside = up.core.health_of_log().unwrap().set_aside;
+        assert!(!aside.iter().any(|name| name.contains(SET_ASIDE)), "{aside:?}");
         let found = self.found(&up.core);
         let mut book = self.book();
         for (id, made) in book.made.iter_mut().enumerate() {
@@ -192,8 +194,8 @@ impl World {
             let mut scan = Scan::new(&*file, FILE_HEADER as u64, segment.len);
             let (mut records, mut points) = (0, 0);
             let book = self.book();
-            while let Some(Found::Record { head, lines, .. }) = scan.next(|head| segment.waits(head.sequence)).unwrap()
-            {
+            while let Some(next) = scan.next(|head| segment.waits(head.sequence)).unwrap() {
+                let Found::Record { head, lines, .. } = next else { continue };
                 let (id, _) = name_of(lines);
                 let made = &book.made[id];
                 assert_eq!((TENANTS[made.tenant], BUCKETS[made.bucket]), (head.tenant, head.destination));

@@ -106,7 +106,11 @@ impl Offline {
         let ends: Vec<u64> = segments.keys().skip(1).copied().chain([u64::MAX]).collect();
         let segments = segments.into_iter().zip(ends).map(|((base, name), end)| (name, base..end)).collect();
         let ended = cursor.iter().flat_map(|cursor| std::iter::once(0..cursor.low).chain(cursor.ended())).collect();
-        Ok(Self { folder, cursor, ended, segments, aside, bad_cursors, single: false })
+        let bad_cursors = bad_cursors.into_iter().map(|bad| match bad.unreadable {
+            Some(error) => format!("{} ({error})", bad.name),
+            None => bad.name,
+        });
+        Ok(Self { folder, cursor, ended, segments, aside, bad_cursors: bad_cursors.collect(), single: false })
     }
 
     /// One file, whatever stands around it.

@@ -15,6 +15,10 @@ use crate::clock::UnixNanos;
 use crate::metrics::SpoolFind;
 use crate::outcome::Loss;
 
+/// After so many passes of the keeper a segment that could not be read is tried again: the disk, or whoever used up the files that may be open, may be
+/// well again.
+const AGAIN: u64 = 30;
+
 /// A record as it was read.
 struct Entry {
     sequence: u64,
@@ -61,6 +65,27 @@ impl Core {
         }
     }
 
+    /// Segments that could not be read are tried again, now and then.
+    pub(super) fn read_again(&self) {
+        let mut state = self.lock();
+        if state.segments.pass % AGAIN != 0 {
+            return;
+        }
+        let bases = state.segments.iter().filter(|segment| segment.unreadable).map(|segment| segment.base);
+        for base in bases.collect::<Vec<_>>() {
+            let Some(segment) = state.segments.get_mut(base) else { continue };
+            segment.unreadable = false;
+            let sequences = segment.base..segment.next;
+            let owners: Vec<Owner> = segment.owners().map(|(owner, _)| owner.clone()).collect();
+            for owner in owners {
+                let queue = state.queue_of(&owner);
+                queue.look_among(sequences.clone());
+                queue.wake();
+            }
+            self.no_longer_aside(&unreadable(base));
+        }
+    }
+
     /// Whether to go on.
     fn read_some(&self, log: &Log, destination: &Arc<str>, alone: Option<usize>) -> bool {
         // No file changes its shape meanwhile.
@@ -77,7 +102,7 @@ impl Core {
                 segment.unreadable = true;
             }
             drop(state);
-            self.set_aside(format!("{} (unreadable: {why})", segment_name(task.base)));
+            self.set_aside(unreadable(task.base));
             return true;
         }
         let got = state.take_in(destination, &task, harvest.entries, harvest.upto);
@@ -249,6 +274,11 @@ fn harvest(storage: &dyn Storage, destination: &str, task: &Task, most: usize) -
     });
     harvest.unreadable = read.err().map(|error| error.to_string());
     harvest
+}
+
+/// How readiness names a segment that cannot be read now.
+fn unreadable(base: u64) -> String {
+    format!("{} (unreadable)", segment_name(base))
 }
 
 /// While it lives, somebody reads for a destination; afterwards the lane looks again, by a panic too.

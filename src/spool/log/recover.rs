@@ -9,7 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Ended};
+use super::cursor::{Bad, Cursor, Ended};
 use super::format::{self, FILE_HEADER, NotOurs};
 use super::scan::{Found, Scan};
 use super::segment::{Owner, Segment, Tally};
@@ -39,7 +39,8 @@ pub(in crate::spool) fn recover(storage: &dyn Storage, ledger: &Ledger, metrics:
     let mut names = storage.list()?;
     names.sort();
     for leftover in names.iter().filter(|name| [GATHERED, HEADROOM_NEW].contains(&name.as_str())) {
-        storage.remove(leftover)?;
+        // In nobody's way: whoever makes the next one takes it over.
+        let _ = storage.remove(leftover);
     }
     let (cursor, bad) = Cursor::read(storage)?;
     let mut taking = Taking {
@@ -50,17 +51,23 @@ pub(in crate::spool) fn recover(storage: &dyn Storage, ledger: &Ledger, metrics:
         names: HashMap::new(),
         found: BTreeMap::new(),
         segments: Vec::new(),
+        behind: 1,
         set_aside: names
             .iter()
             .filter(|name| name.contains(SET_ASIDE) || name.contains(".damaged-"))
             .cloned()
             .collect(),
     };
-    for name in bad {
+    for Bad { name, unreadable } in bad {
         tracing::warn!(
             file = name,
+            error = unreadable.as_ref().map(tracing::field::display),
             "a cursor of the spool's log is damaged; the other one is used, and some points may be delivered again"
         );
+        if let Some(error) = unreadable {
+            // Else it comes back when it can be read, and speaks of sequences that have been used again.
+            taking.put_aside(&name, &error.to_string())?;
+        }
     }
     taking.all(&names)?;
     Ok(taking.finish())
@@ -82,6 +89,8 @@ struct Taking<'t> {
     names: HashMap<String, Arc<Account>>,
     found: BTreeMap<String, Waits>,
     segments: Vec<Segment>,
+    /// Behind every name that was ever a segment's: the next one is no second of its name.
+    behind: u64,
     set_aside: Vec<String>,
 }
 
@@ -89,6 +98,7 @@ impl Taking<'_> {
     fn all(&mut self, names: &[String]) -> io::Result<()> {
         // Those that were set aside still say where the one before them ends.
         let bases: Vec<u64> = names.iter().filter_map(|name| segment_base(name.split(SET_ASIDE).next()?)).collect();
+        self.behind = bases.iter().max().map_or(1, |base| base + 1);
         let segments: Vec<&String> = names.iter().filter(|name| segment_base(name).is_some()).collect();
         let (started, mut said) = (monotonic(), Duration::ZERO);
         for (at, name) in segments.iter().enumerate() {
@@ -118,17 +128,11 @@ impl Taking<'_> {
             Ok(stands) if stands == base => true,
             Ok(_) => return Err(Unusable::NotOurs("its name is not its base".to_owned())),
             Err(newer @ NotOurs::Newer(_)) => return Err(Unusable::NotOurs(newer.to_string())),
-            // Not even its header became durable: nothing in it was acknowledged.
-            Err(_) if is_blank(&*file, base)? => {
-                self.storage.remove(&name)?;
-                self.metrics.spool_found(SpoolFind::Truncated, 1);
-                return Ok(());
-            }
             // Its records say themselves what they are.
             Err(_) => false,
         };
         let mut segment = Segment::new(base);
-        let mut found: Vec<(String, Waits)> = Vec::new();
+        let mut found: HashMap<String, Waits> = HashMap::new();
         let mut damaged: Vec<Range<u64>> = Vec::new();
         let mut tail = None;
         let mut expected = base;
@@ -161,9 +165,9 @@ impl Taking<'_> {
                     let owner = Owner { account, destination: head.destination.into() };
                     segment.add(sequence, at, head.accepted, &owner, tally);
                     recovered += 1;
-                    let waits = match found.iter_mut().find(|(tenant, _)| tenant == head.tenant) {
-                        Some((_, waits)) => waits,
-                        None => &mut found.push_mut((head.tenant.to_owned(), Waits::default())).1,
+                    let waits = match found.get_mut(head.tenant) {
+                        Some(waits) => waits,
+                        None => found.entry(head.tenant.to_owned()).or_default(),
                     };
                     *(if sequence < self.cursor.next { &mut waits.before } else { &mut waits.since }) += tally.points;
                 }
@@ -173,21 +177,35 @@ impl Taking<'_> {
         }
         if !begins {
             if expected == base {
+                let known = limit.is_some() || base < self.cursor.next;
+                if is_torn_header(&header[..read], base) && (!known || is_zeros(&*file)?) {
+                    // Not even its header became durable: nothing in it was acknowledged.
+                    return self.forget(&name);
+                }
                 return Err(Unusable::NotOurs(NotOurs::Foreign.to_string()));
             }
             damaged.push(0..FILE_HEADER as u64);
         }
         if let Some(range) = tail {
-            let complete = expected >= limit.unwrap_or(self.cursor.next);
+            let complete = self.all_ended(expected..limit.unwrap_or(self.cursor.next));
             if limit.is_none() && complete {
-                // Nothing that was acknowledged can stand in it: the cursor knows of no later record, and no later segment was begun.
-                self.truncate(&*file, &name, &range)?;
+                // Nothing that was acknowledged can stand in it: the cursor knows of no later record that waits, and no later segment was begun.
+                self.truncate(&*file, &name, &range);
             } else if !complete {
                 damaged.push(range);
             }
         }
         for range in &damaged {
-            self.quarantine(&*file, &name, range)?;
+            self.quarantine(&*file, &name, range);
+        }
+        if found.values().any(|waits| waits.since > 0) {
+            // A process that was killed may have left it to the kernel, and from now on it counts as accepted.
+            if let Err(error) = file.sync() {
+                tracing::warn!(
+                    segment = name,
+                    "what was found could not be made durable: {error}; nobody was told that it is"
+                );
+            }
         }
         segment.sealed = true;
         self.metrics.spool_found(SpoolFind::Recovered, recovered);
@@ -200,36 +218,65 @@ impl Taking<'_> {
         Ok(())
     }
 
-    fn truncate(&self, file: &dyn LogFile, name: &str, range: &Range<u64>) -> io::Result<()> {
-        file.set_len(range.start)?;
-        file.sync()?;
+    /// Whether every one of these sequences has ended by the cursor.
+    fn all_ended(&self, sequences: Range<u64>) -> bool {
+        let mut at = sequences.start.max(self.cursor.low);
+        for range in self.cursor.ended() {
+            if range.contains(&at) {
+                at = range.end;
+            }
+        }
+        at >= sequences.end
+    }
+
+    fn forget(&self, name: &str) -> Result<(), Unusable> {
+        self.metrics.spool_found(SpoolFind::Truncated, 1);
+        if let Err(error) = self.storage.remove(name) {
+            tracing::warn!(segment = name, "a segment that holds nothing could not be removed: {error}");
+        }
+        Ok(())
+    }
+
+    /// One that cannot be cut off is in nobody's way: the segment is not written to any more.
+    fn truncate(&self, file: &dyn LogFile, name: &str, range: &Range<u64>) {
+        if let Err(error) = file.set_len(range.start).and_then(|()| file.sync()) {
+            tracing::warn!(segment = name, "a torn tail could not be cut off: {error}");
+            return;
+        }
         self.metrics.spool_found(SpoolFind::Truncated, 1);
         tracing::info!(
             segment = name,
             bytes = range.end - range.start,
             "a torn tail was cut off: it was never acknowledged"
         );
-        Ok(())
     }
 
-    fn quarantine(&mut self, file: &dyn LogFile, name: &str, range: &Range<u64>) -> io::Result<()> {
-        let copy = quarantine(self.storage, file, name, range)?;
+    /// A copy that cannot be made (there may be no space) costs no record.
+    fn quarantine(&mut self, file: &dyn LogFile, name: &str, range: &Range<u64>) {
+        let copied = quarantine(self.storage, file, name, range);
         self.metrics.spool_found(SpoolFind::Quarantined, 1);
+        let (copy, error) = match copied {
+            Ok(copy) => (copy, None),
+            Err(error) => (format!("{name} (damaged at {})", range.start), Some(error)),
+        };
         tracing::error!(
             segment = name,
             from = range.start,
             to = range.end,
             copy,
-            "a damaged place in the spool's log: the records behind it are kept, a copy lies beside it"
+            error = error.as_ref().map(tracing::field::display),
+            "a damaged place in the spool's log: the records behind it are kept, and a copy lies beside it if it could be made"
         );
         if !self.set_aside.contains(&copy) {
             self.set_aside.push(copy);
         }
-        Ok(())
     }
 
     fn put_aside(&mut self, name: &str, why: &str) -> io::Result<()> {
-        let aside = format!("{name}{SET_ASIDE}");
+        let taken = self.storage.list()?;
+        let names = (1..).map(|n| if n == 1 { format!("{name}{SET_ASIDE}") } else { format!("{name}{SET_ASIDE}.{n}") });
+        // One that lies there already is not written over.
+        let aside = names.into_iter().find(|aside| !taken.contains(aside)).unwrap_or_default();
         self.storage.rename(name, &aside)?;
         self.storage.sync()?;
         self.metrics.spool_found(SpoolFind::SetAside, 1);
@@ -261,8 +308,9 @@ impl Taking<'_> {
             ended.push((account, totals));
         }
         let last = self.segments.iter().map(|segment| segment.next).max().unwrap_or(1);
-        let next = last.max(self.cursor.next).max(1);
-        let segments = Segments::recovered(self.segments, ended, next, self.cursor.generation);
+        let next = last.max(self.cursor.next).max(self.behind);
+        let aside = self.set_aside.iter().filter_map(|name| segment_base(name.split_once(SET_ASIDE)?.0)).collect();
+        let segments = Segments::recovered(self.segments, ended, next, self.cursor.generation, aside);
         Recovered { segments, next, set_aside: self.set_aside }
     }
 }
@@ -305,20 +353,23 @@ fn restored(ended: &Ended, pending: u64) -> Totals {
     totals
 }
 
-/// Whether a file holds nothing but zeros and a part of its header.
-fn is_blank(file: &dyn LogFile, base: u64) -> io::Result<bool> {
-    let header = format::file_header(base);
+/// Whether these bytes may be a part of the header that is to stand there, and zeros.
+fn is_torn_header(bytes: &[u8], base: u64) -> bool {
+    bytes.iter().zip(format::file_header(base)).all(|(byte, whole)| *byte == 0 || *byte == whole)
+}
+
+/// Whether nothing but zeros stands behind the header.
+fn is_zeros(file: &dyn LogFile) -> io::Result<bool> {
     let mut window = vec![0; 64 << 10];
-    let mut at = 0;
+    let mut at = FILE_HEADER as u64;
     loop {
-        let read = read_full(file, &mut window, at as u64)?;
-        let blank = |(offset, byte): (usize, &u8)| *byte == 0 || header.get(at + offset) == Some(byte);
-        if !window[..read].iter().enumerate().all(blank) {
+        let read = read_full(file, &mut window, at)?;
+        if window[..read].iter().any(|byte| *byte != 0) {
             return Ok(false);
         }
         if read < window.len() {
             return Ok(true);
         }
-        at += read;
+        at += read as u64;
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Segments {
     /// The keeper's count of passes.
     pub(crate) pass: u64,
     generation: u64,
+    /// The bases of segments that were set aside: at a start, what stands before them ends there.
+    aside: Vec<u64>,
     /// Bytes of segments in which something waits.
     disk: u64,
 }
@@ -32,6 +34,7 @@ impl Segments {
         ended: Vec<(Arc<Account>, Ended)>,
         next: u64,
         generation: u64,
+        aside: Vec<u64>,
     ) -> Self {
         let ended = ended.into_iter().map(|(account, ended)| (Arc::as_ptr(&account) as usize, (account, ended)));
         let mut recovered = Self {
@@ -43,6 +46,7 @@ impl Segments {
             pass: 0,
             generation,
             disk: 0,
+            aside,
         };
         recovered.weigh();
         recovered
@@ -76,6 +80,11 @@ impl Segments {
         from.find(|segment| {
             segment.next > sequence && !segment.unreadable && segment.owners().any(|(owner, _)| takes(owner))
         })
+    }
+
+    /// Whether a segment that was set aside stood between these sequences.
+    pub(crate) fn is_broken(&self, from: u64, to: u64) -> bool {
+        self.aside.iter().any(|base| (from..to).contains(base))
     }
 
     pub(crate) fn insert(&mut self, segment: Segment) {

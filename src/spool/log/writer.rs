@@ -115,6 +115,13 @@ impl Writer {
                 }
                 Job::Stop(done) => {
                     self.seal(&core);
+                    // Nobody answers what came in behind it, nor holds its bytes.
+                    for job in jobs.try_iter() {
+                        if let Job::Append(Append { submission, cost, reply }) = job {
+                            core.release(&submission, cost);
+                            let _ = reply.send(Err(Refused::Closed));
+                        }
+                    }
                     let _ = done.send(());
                     return;
                 }
@@ -261,11 +268,11 @@ impl Writer {
 
     pub(super) fn probe(&mut self, core: &Core) {
         // A segment that takes its header and an fsync would take records.
-        self.seal(core);
         let tried = self.segment(core).and_then(|active| {
             let synced = active.file.sync();
             self.active = Some(active);
-            Ok(synced?)
+            // Whatever it says, a file whose fsync failed is not written again.
+            synced.map_err(Trouble::Failed)
         });
         match tried {
             Ok(()) => core.disk_works(),

@@ -36,7 +36,12 @@ fn write(cursor: &Cursor) -> Faulty {
 
 /// What is read, and which files are named as bad.
 fn read_both(disk: &Faulty) -> (Option<Cursor>, Vec<String>) {
-    Cursor::read(disk).unwrap()
+    let (cursor, bad) = Cursor::read(disk).unwrap();
+    let name = |bad: Bad| match bad.unreadable {
+        Some(error) => format!("{} ({error})", bad.name),
+        None => bad.name,
+    };
+    (cursor, bad.into_iter().map(name).collect())
 }
 
 #[test]

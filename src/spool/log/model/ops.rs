@@ -257,7 +257,7 @@ impl World {
         assert!(self.book().made.last().unwrap().is_accepted(), "it takes new");
         self.run(&Op::Drain(1, 1, Outcome::Delivered));
         self.end_in_order();
-        let left: Vec<_> = self.disk.lengths().into_iter().filter(|(name, _)| name.contains(".seg")).collect();
+        let left: Vec<_> = self.disk.lengths().into_iter().filter(|(name, _)| name.ends_with(".seg")).collect();
         assert_eq!(left, [], "what is done is deleted");
         assert!(self.start());
         assert_eq!(self.up().core.pending().points, 0);
@@ -441,7 +441,7 @@ fn pass(up: &Up, book: &Mutex<Book>, disk: &Faulty) {
         for job in jobs {
             writer.work(&up.core, job);
         }
-        if !well {
+        if up.core.writing_failed() {
             writer.probe(&up.core);
         }
     }
