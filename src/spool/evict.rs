@@ -9,12 +9,16 @@ impl Core {
     /// The oldest lines in memory give way to newer ones: the log has them.
     pub(super) fn evict(&self, state: &mut State) {
         while state.resident > self.bounds.memory {
-            let most = state.all_queues().max_by_key(|queue| queue.resident_bytes());
-            let Some(waiting) = most.and_then(Queue::evict) else {
-                return;
-            };
-            state.left_queue(&waiting);
-            state.live.remove(&waiting.origin.sequence);
+            // Of parts of records the log has only the whole: a queue of nothing else has nothing to give.
+            let State { queues, aside, resident, live, .. } = &mut *state;
+            let all = queues.values_mut().chain(aside.queues()).filter(|queue| queue.can_evict());
+            let Some(most) = all.max_by_key(|queue| queue.resident_bytes()) else { return };
+            while *resident > self.bounds.memory
+                && let Some(waiting) = most.evict()
+            {
+                *resident = resident.saturating_sub(waiting.cost());
+                live.remove(&waiting.origin.sequence);
+            }
         }
     }
 

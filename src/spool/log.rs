@@ -199,7 +199,9 @@ pub(in crate::spool) fn assemble(
     let mut keeper = Keeper::new(storage, sizes.headroom, has_headroom);
     keeper.reserve(sizes.cursor);
     let core = Arc::new(Core::new(bounds, clock, Some(log), recovered.segments));
-    recovered.set_aside.into_iter().for_each(|name| core.set_aside(name));
+    for name in recovered.set_aside {
+        core.set_aside(name);
+    }
     Ok(Parts { core, writer, keeper, jobs: job_queue, wakes })
 }
 
@@ -280,11 +282,17 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     Ok(file)
 }
 
-/// Copies a damaged place aside, for people; the copy's name. One that is there already stays.
+/// Copies a damaged place aside, for people; the copy's name. One that is there already stays, if it is whole.
 fn quarantine(storage: &dyn Storage, file: &dyn LogFile, name: &str, range: &Range<u64>) -> io::Result<String> {
     let copy = format!("{name}.damaged-{}", range.start);
     let out = match storage.create(&copy) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(copy),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = storage.open(&copy)?;
+            if there.len()? >= range.end - range.start {
+                return Ok(copy);
+            }
+            there
+        }
         created => created?,
     };
     let mut window = vec![0; 64 << 10];

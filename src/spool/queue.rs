@@ -31,7 +31,10 @@ pub(super) enum Turn {
 pub(super) struct Queue {
     /// In memory, in the order of acceptance; the oldest of them can give way.
     resident: VecDeque<Waiting>,
+    /// What they take.
     resident_bytes: u64,
+    /// How many of them are whole records.
+    whole: usize,
     /// Read from the disk, older than all in `resident` were when they gave way.
     ahead: VecDeque<Waiting>,
     /// Sequences among which the log may hold more of this destination's.
@@ -57,14 +60,16 @@ impl Queue {
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
-        self.resident_bytes += waiting.lines.len() as u64;
+        self.resident_bytes += waiting.cost();
+        self.whole += usize::from(waiting.is_whole());
         self.resident.push_back(waiting);
         self.wake();
     }
 
     /// What was taken and not ended comes first again.
     pub(super) fn give_back(&mut self, waiting: Waiting) {
-        self.resident_bytes += waiting.lines.len() as u64;
+        self.resident_bytes += waiting.cost();
+        self.whole += usize::from(waiting.is_whole());
         self.resident.push_front(waiting);
         self.wake();
     }
@@ -104,7 +109,8 @@ impl Queue {
     }
 
     fn weigh(&mut self) {
-        self.resident_bytes = self.resident.iter().map(|waiting| waiting.lines.len() as u64).sum();
+        self.resident_bytes = self.resident.iter().map(Waiting::cost).sum();
+        self.whole = self.resident.iter().filter(|waiting| waiting.is_whole()).count();
     }
 
     pub(super) fn resident_bytes(&self) -> u64 {
@@ -153,15 +159,25 @@ impl Queue {
 
     fn pop(&mut self, end: fn(&mut VecDeque<Waiting>) -> Option<Waiting>) -> Option<Waiting> {
         let waiting = end(&mut self.resident)?;
-        self.resident_bytes = self.resident_bytes.saturating_sub(waiting.lines.len() as u64);
+        self.left(&waiting);
         Some(waiting)
+    }
+
+    fn left(&mut self, waiting: &Waiting) {
+        self.resident_bytes = self.resident_bytes.saturating_sub(waiting.cost());
+        self.whole = self.whole.saturating_sub(usize::from(waiting.is_whole()));
+    }
+
+    /// Whether [`Queue::evict`] would give something.
+    pub(super) fn can_evict(&self) -> bool {
+        self.whole > 0
     }
 
     /// The oldest whole record in memory gives way: from now on it is unread. A part of a record stays, since the log has only the whole.
     pub(super) fn evict(&mut self) -> Option<Waiting> {
         let at = self.resident.iter().position(Waiting::is_whole)?;
         let waiting = self.resident.remove(at)?;
-        self.resident_bytes = self.resident_bytes.saturating_sub(waiting.lines.len() as u64);
+        self.left(&waiting);
         let sequence = waiting.origin.sequence;
         self.look_among(sequence..sequence + 1);
         Some(waiting)
@@ -207,9 +223,9 @@ impl Queue {
     /// Bytes of lines that could give way, of parts of records, and of what was read ahead.
     pub(super) fn weights(&self) -> (u64, u64, u64) {
         let sum = |queue: &VecDeque<Waiting>, whole: bool| {
-            queue.iter().filter(|waiting| waiting.is_whole() == whole).map(|waiting| waiting.lines.len() as u64).sum()
+            queue.iter().filter(|waiting| waiting.is_whole() == whole).map(Waiting::cost).sum()
         };
-        let ahead: u64 = self.ahead.iter().map(|waiting| waiting.lines.len() as u64).sum();
+        let ahead: u64 = self.ahead.iter().map(Waiting::cost).sum();
         (sum(&self.resident, true), sum(&self.resident, false), ahead)
     }
 }

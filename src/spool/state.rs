@@ -48,6 +48,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// What it takes in memory.
+    pub(super) fn cost(&self) -> u64 {
+        self.lines.len() as u64 + RECORD_OVERHEAD
+    }
+
     pub(super) fn is_whole(&self) -> bool {
         u64::from(self.points) == self.origin.tally.points
     }
@@ -67,7 +72,7 @@ pub(super) struct Live {
 pub(super) struct Bounds {
     /// Over all.
     pub(super) bytes: u64,
-    /// Lines in memory, of a spool with a log.
+    /// What lines in memory take, of a spool with a log.
     pub(super) memory: u64,
     pub(super) on_full: OnFull,
 }
@@ -83,7 +88,7 @@ pub(super) struct State {
     pub(super) queues: HashMap<Arc<str>, Queue>,
     /// Accounts whose records of a destination wait apart from the others'.
     pub(super) aside: Asides,
-    /// Lines that wait in memory and could give way, bytes.
+    /// What lines that wait in memory take, bytes.
     pub(super) resident: u64,
     pub(super) segments: Segments,
 }
@@ -158,10 +163,13 @@ impl Core {
             return Err(Refused::Full { retry_after: Duration::from_secs(1) });
         }
         loop {
-            let used = state.books.bytes.max(state.segments.disk() + state.reserved);
+            // What is done and cannot be deleted fills the disk all the same; what is about to be, not.
+            let lingering = state.segments.lingering().saturating_sub(self.bounds.bytes / 4);
+            let used = state.books.bytes.max(state.segments.disk() + state.reserved) + lingering;
             match state.books.admit(account, *share, destination, cost, used) {
                 Ok(()) => break,
-                Err(Excess::Whole(_)) if self.bounds.on_full == OnFull::DropOldest && self.drop_oldest(&mut state) => {}
+                Err(Excess::Whole(_))
+                    if self.bounds.on_full == OnFull::DropOldest && lingering == 0 && self.drop_oldest(&mut state) => {}
                 Err(excess) => return Err(excess.into()),
             }
         }
@@ -216,9 +224,11 @@ impl Core {
         let owner = Owner { account, destination: Arc::clone(&destination) };
         let origin = Arc::new(Origin { sequence, accepted, owner, tally });
         state.go_live(&origin);
-        state.resident += lines.len() as u64;
+        let waiting = Waiting { origin, lines, points };
+        state.resident += waiting.cost();
         self.announce(state, &destination);
-        state.queue_of(&origin.owner).push(Waiting { origin, lines, points });
+        let owner = &Arc::clone(&waiting.origin).owner;
+        state.queue_of(owner).push(waiting);
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -320,8 +330,9 @@ impl Core {
 
     pub(super) fn give_back(&self, waiting: Waiting) {
         let mut state = self.lock();
-        state.resident += waiting.lines.len() as u64;
-        state.queue_of(&waiting.origin.owner).give_back(waiting);
+        state.resident += waiting.cost();
+        let owner = &Arc::clone(&waiting.origin).owner;
+        state.queue_of(owner).give_back(waiting);
     }
 
     /// Every reader looks again.
@@ -354,6 +365,6 @@ impl State {
 
     /// It waits in no queue any more.
     pub(super) fn left_queue(&mut self, waiting: &Waiting) {
-        self.resident = self.resident.saturating_sub(waiting.lines.len() as u64);
+        self.resident = self.resident.saturating_sub(waiting.cost());
     }
 }

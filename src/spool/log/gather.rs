@@ -21,6 +21,9 @@ const QUIET: u64 = 10;
 /// So many small segments in a row are put together.
 const MANY: usize = 8;
 
+/// Most sequences from the first to the last of a gathered segment: what is known of each is a bit in memory.
+const SPAN: u64 = 1 << 22;
+
 /// Segments that follow each other.
 struct Run {
     segments: Vec<Segment>,
@@ -31,34 +34,58 @@ impl Run {
         let end = self.segments.last().map_or(0, |last| last.next);
         self.segments.first().map_or(0, |first| first.base)..end
     }
+}
 
-    fn waits(&self, sequence: u64) -> bool {
-        let at = self.segments.partition_point(|segment| segment.base <= sequence);
-        at.checked_sub(1).is_some_and(|at| self.segments[at].waits(sequence))
+/// Why a run was not gathered.
+enum Stopped {
+    Io(io::Error),
+    /// Not all that waits in the segment of this base is there.
+    Damaged(u64),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
 impl Keeper {
     /// Gathers one run of segments, if one is worth it.
     pub(super) fn gather(&mut self, core: &Core) {
+        if let Err(error) = self.remove_gathered() {
+            return core.keeping_failed(&error);
+        }
         let chosen = {
             let state = core.lock();
             let pressed = state.books.limit / 5 * 4 <= state.segments.disk();
-            let run = state.worth_gathering(pressed, core.segment_bytes());
+            let run = if state.segments.pass < self.rest {
+                None
+            } else {
+                state.worth_gathering(pressed, core.segment_bytes())
+            };
             // One moment for both: what has ended by now is not copied, and is in this cursor.
             run.map(|run| (run, state.segments.cursor()))
         };
         let Some((run, cursor)) = chosen else { return };
-        let gathered =
-            self.write(core, &cursor).and_then(|()| self.copy(&run)).and_then(|copy| self.replace(core, &run, copy));
-        if let Err(error) = gathered {
-            let _ = self.storage.remove(GATHERED);
-            tracing::warn!("segments of the spool's log could not be gathered: {error}; they stay as they are");
+        let gathered = self
+            .write(core, &cursor)
+            .map_err(Stopped::Io)
+            .and_then(|()| self.copy(&run))
+            .and_then(|copy| Ok(self.replace(core, &run, copy)?));
+        let Err(stopped) = gathered else { return };
+        let _ = self.storage.remove(GATHERED);
+        // What failed once would fail at every pass.
+        self.rest = core.lock().segments.pass + QUIET;
+        match stopped {
+            Stopped::Io(error) => {
+                tracing::warn!("segments of the spool's log could not be gathered: {error}; they stay as they are");
+            }
+            Stopped::Damaged(base) => core.reconcile(base),
         }
     }
 
     /// Copies what waits into a file of its own, durable.
-    fn copy(&self, run: &Run) -> io::Result<Segment> {
+    fn copy(&self, run: &Run) -> Result<Segment, Stopped> {
         let _ = self.storage.remove(GATHERED);
         let out = self.storage.create(GATHERED)?;
         let base = run.sequences().start;
@@ -69,13 +96,13 @@ impl Keeper {
         for segment in &run.segments {
             let file = self.storage.open(&segment_name(segment.base))?;
             let mut scan = Scan::new(&*file, FILE_HEADER as u64, segment.len);
-            while let Some(found) = scan.next(|head| run.waits(head.sequence) && segment.waits(head.sequence))? {
-                let Found::Record { head, lines, .. } = found else {
-                    // The reader deals with it when it comes there; until then nothing is moved.
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a damaged place"));
-                };
-                let owner = segment.owner(head.tenant, head.destination).ok_or(io::ErrorKind::InvalidData)?;
+            let mut copied = 0;
+            while let Some(found) = scan.next(|head| segment.waits(head.sequence))? {
+                // Where it is damaged something is missing, or it was known before.
+                let Found::Record { head, lines, .. } = found else { continue };
+                let Some(owner) = segment.owner(head.tenant, head.destination) else { continue };
                 gathered.add(head.sequence, at, head.accepted, owner, Tally::one(head.points, head.record_len()));
+                copied += 1;
                 at += head.record_len();
                 head.write(lines, &mut buffer);
                 if buffer.len() > 1 << 20 {
@@ -83,6 +110,9 @@ impl Keeper {
                     from += buffer.len() as u64;
                     buffer.clear();
                 }
+            }
+            if copied != segment.waiting().records {
+                return Err(Stopped::Damaged(segment.base));
             }
         }
         write_full(&*out, &buffer, from)?;
@@ -92,7 +122,7 @@ impl Keeper {
         Ok(gathered)
     }
 
-    fn replace(&self, core: &Core, run: &Run, mut gathered: Segment) -> io::Result<()> {
+    fn replace(&mut self, core: &Core, run: &Run, mut gathered: Segment) -> io::Result<()> {
         let Some(log) = &core.log else { return Ok(()) };
         {
             // Nobody reads a place of the old file in the new one.
@@ -106,11 +136,25 @@ impl Keeper {
             gathered.follow(&parts);
             state.segments.insert(gathered);
         }
-        self.storage.sync()?;
-        for segment in run.segments.iter().skip(1) {
-            self.storage.remove(&segment_name(segment.base))?;
+        self.gathered = run.segments.iter().skip(1).map(|segment| segment.base).collect();
+        self.remove_gathered()
+    }
+
+    /// The files of which a copy has taken the place go. While one of them stays nothing else is gathered: a start would end the copy where it begins.
+    fn remove_gathered(&mut self) -> io::Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
         }
-        self.storage.sync()
+        self.storage.sync()?;
+        for base in &self.gathered {
+            match self.storage.remove(&segment_name(*base)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.storage.sync()?;
+        self.gathered.clear();
+        Ok(())
     }
 }
 
@@ -125,7 +169,8 @@ impl State {
             let small = segment.len * 4 <= segment_bytes;
             let fits = segment.sealed && !segment.unreadable && waiting > 0 && quiet && (mostly_ended || small);
             let broken = run.last().is_some_and(|last| self.segments.is_broken(last.base, segment.base));
-            if !fits || broken || bytes + waiting > segment_bytes {
+            let wide = run.first().is_some_and(|first| segment.next - first.base > SPAN);
+            if !fits || broken || wide || bytes + waiting > segment_bytes {
                 if is_worth(&run, segment_bytes) {
                     break;
                 }

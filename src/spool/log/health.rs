@@ -79,12 +79,14 @@ impl Core {
         }
     }
 
-    /// A file, or a copy of a damaged place, that somebody should look at.
-    pub(super) fn set_aside(&self, name: String) {
-        if let Some(mut trouble) = self.trouble()
-            && !trouble.set_aside.contains(&name)
-        {
-            trouble.set_aside.push(name);
+    /// A file, or a copy of a damaged place, that somebody should look at; whether nobody knew of it.
+    pub(super) fn set_aside(&self, name: String) -> bool {
+        match self.trouble() {
+            Some(mut trouble) if !trouble.set_aside.contains(&name) => {
+                trouble.set_aside.push(name);
+                true
+            }
+            _ => false,
         }
     }
 

@@ -32,11 +32,15 @@ pub(in crate::spool) struct Keeper {
     has_headroom: bool,
     /// Bytes that both cursor files have at least.
     reserved: u64,
+    /// Segments of which the file has still to go: what waited in them stands in another one.
+    pub(super) gathered: Vec<u64>,
+    /// Before this pass nothing is gathered.
+    pub(super) rest: u64,
 }
 
 impl Keeper {
     pub(in crate::spool) fn new(storage: Arc<dyn Storage>, headroom: usize, has_headroom: bool) -> Self {
-        Self { storage, headroom, has_headroom, reserved: 0 }
+        Self { storage, headroom, has_headroom, reserved: 0, gathered: Vec::new(), rest: 0 }
     }
 
     /// Takes the space that the cursor needs, while there is some.

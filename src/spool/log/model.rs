@@ -250,7 +250,7 @@ impl World {
         // Beside the bound: headers, the headroom and its successor, one copy of a segment, two cursors.
         let files: u64 = self.disk.lengths().iter().map(|(_, len)| len).sum();
         let extra = 64 * FILE_HEADER as u64 + 2 * sizes().headroom as u64 + 2 * sizes().segment + (8 << 10);
-        assert!(book.faults || files <= 2 * LIMIT + extra, "{files} bytes: {:?}", self.disk.lengths());
+        assert!(book.faults || files <= LIMIT + LIMIT / 4 + extra, "{files} bytes: {:?}", self.disk.lengths());
     }
 }
 

@@ -1,12 +1,13 @@
 //! Reading the backlog: records of one destination that wait on the disk, a chunk at a time.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 
 use super::super::books::address;
-use super::super::state::{Core, Origin, State, Waiting};
+use super::super::state::{Core, Origin, RECORD_OVERHEAD, State, Waiting};
 use super::scan::{Found, Scan};
 use super::segment::{Owner, Segment, Tally};
 use super::storage::Storage;
@@ -68,7 +69,7 @@ impl Core {
     /// Segments that could not be read are tried again, now and then.
     pub(super) fn read_again(&self) {
         let mut state = self.lock();
-        if state.segments.pass % AGAIN != 0 {
+        if !state.segments.pass.is_multiple_of(AGAIN) {
             return;
         }
         let bases = state.segments.iter().filter(|segment| segment.unreadable).map(|segment| segment.base);
@@ -88,90 +89,101 @@ impl Core {
 
     /// Whether to go on.
     fn read_some(&self, log: &Log, destination: &Arc<str>, alone: Option<usize>) -> bool {
-        // No file changes its shape meanwhile.
+        // No file changes its shape until what was read is in its queue.
         let files = log.files.read().unwrap_or_else(PoisonError::into_inner);
         let Some(task) = self.lock().task(destination, alone) else {
             return false;
         };
         let harvest = harvest(&*log.storage, destination, &task, log.sizes.ahead);
-        drop(files);
         let mut state = self.lock();
         if let Some(why) = harvest.unreadable {
-            tracing::error!(segment = segment_name(task.base), "a segment of the spool's log cannot be read: {why}");
+            // What is done is deleted meanwhile, and nobody misses it.
             if let Some(segment) = state.segments.get_mut(task.base) {
                 segment.unreadable = true;
+                tracing::error!(
+                    segment = segment_name(task.base),
+                    "a segment of the spool's log cannot be read: {why}"
+                );
+                self.set_aside(unreadable(task.base));
             }
-            drop(state);
-            self.set_aside(unreadable(task.base));
             return true;
         }
         let got = state.take_in(destination, &task, harvest.entries, harvest.upto);
         drop(state);
+        drop(files);
         if harvest.damaged {
-            self.reconcile(log, task.base);
+            self.reconcile(task.base);
         }
         got == 0
     }
 
     /// A segment is damaged: what cannot be read of it is lost, and counted.
-    fn reconcile(&self, log: &Log, base: u64) {
-        let files = log.files.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = self.lock().segments.get(base).cloned() else { return };
-        let name = segment_name(base);
-        let mut found: HashMap<u64, (String, String, Tally)> = HashMap::new();
-        let surveyed = log.storage.open(&name).and_then(|file| {
-            let mut scan = Scan::new(&*file, super::format::FILE_HEADER as u64, known.len);
-            let mut damaged = Vec::new();
-            while let Some(next) = scan.next(|_| true)? {
-                match next {
-                    Found::Record { head, .. } => {
-                        let tally = Tally::one(head.points, head.record_len());
-                        if known.waits(head.sequence) {
-                            found.insert(head.sequence, (head.tenant.to_owned(), head.destination.to_owned(), tally));
+    pub(super) fn reconcile(&self, base: u64) {
+        let Some(log) = &self.log else { return };
+        let _files = log.files.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: HashMap<u64, (Owner, Tally)> = HashMap::new();
+        let mut from = super::format::FILE_HEADER as u64;
+        loop {
+            let Some(known) = self.lock().segments.get(base).cloned() else { return };
+            if let Err(error) = self.survey(log, &known, from, &mut found) {
+                tracing::error!(segment = segment_name(base), "a damaged segment could not be read again: {error}");
+                return;
+            }
+            let mut state = self.lock();
+            let Some(now) = state.segments.get(base) else { return };
+            if now.next > known.next {
+                // It is written to: what came meanwhile is to be found as well.
+                from = known.len;
+                continue;
+            }
+            let kept = found.iter().filter(|(sequence, _)| now.waits(**sequence) && !state.live.contains_key(sequence));
+            let kept: Vec<(Owner, Tally)> = kept.map(|(_, kept)| kept.clone()).collect();
+            let lost = state.lose_but(base, Loss::Damaged, |sequence| found.contains_key(&sequence), &kept);
+            drop(state);
+            tracing::error!(
+                segment = segment_name(base),
+                points = lost.points,
+                records = lost.records,
+                "a segment of the spool's log is damaged: what could not be read is lost, a copy of the damaged place lies beside it"
+            );
+            return log.wake_keeper();
+        }
+    }
+
+    /// Finds what waits in a part of a segment, and copies aside what is no record.
+    fn survey(
+        &self,
+        log: &Log,
+        known: &Segment,
+        from: u64,
+        found: &mut HashMap<u64, (Owner, Tally)>,
+    ) -> io::Result<()> {
+        let name = segment_name(known.base);
+        let file = log.storage.open(&name)?;
+        let mut scan = Scan::new(&*file, from, known.len);
+        while let Some(next) = scan.next(|_| true)? {
+            match next {
+                Found::Record { head, .. } => {
+                    let owner = known.owner(head.tenant, head.destination).filter(|_| known.waits(head.sequence));
+                    if let Some(owner) = owner {
+                        found.insert(head.sequence, (owner.clone(), Tally::one(head.points, head.record_len())));
+                    }
+                }
+                Found::Damage(range) | Found::Tail(range) => {
+                    match super::quarantine(&*log.storage, &*file, &name, &range) {
+                        Ok(copy) => {
+                            if self.set_aside(copy) {
+                                log.metrics.spool_found(SpoolFind::Quarantined, 1);
+                            }
+                        }
+                        Err(error) => {
+                            tracing::error!(segment = name, "a damaged place could not be copied aside: {error}");
                         }
                     }
-                    Found::Damage(range) | Found::Tail(range) => damaged.push(range),
                 }
             }
-            for range in damaged {
-                match super::quarantine(&*log.storage, &*file, &name, &range) {
-                    Ok(copy) => {
-                        log.metrics.spool_found(SpoolFind::Quarantined, 1);
-                        self.set_aside(copy);
-                    }
-                    Err(error) => tracing::error!(segment = name, "a damaged place could not be copied aside: {error}"),
-                }
-            }
-            Ok(())
-        });
-        drop(files);
-        if let Err(error) = surveyed {
-            tracing::error!(segment = name, "a damaged segment could not be read again: {error}");
-            return;
         }
-        let mut state = self.lock();
-        let owners: Vec<Owner> = known.owners().map(|(owner, _)| owner.clone()).collect();
-        let kept: Vec<(Owner, Tally)> = found
-            .iter()
-            // What is live is kept for that, and must not count twice.
-            .filter(|(sequence, _)| {
-                !state.live.contains_key(sequence) && state.segments.get(base).is_some_and(|s| s.waits(**sequence))
-            })
-            .filter_map(|(_, (tenant, destination, tally))| {
-                let owner =
-                    owners.iter().find(|o| o.account.name() == tenant && &*o.destination == destination.as_str())?;
-                Some((owner.clone(), *tally))
-            })
-            .collect();
-        let lost = state.lose_but(base, Loss::Damaged, |sequence| found.contains_key(&sequence), &kept);
-        drop(state);
-        tracing::error!(
-            segment = name,
-            points = lost.points,
-            records = lost.records,
-            "a segment of the spool's log is damaged: what could not be read is lost, a copy of the damaged place lies beside it"
-        );
-        log.wake_keeper();
+        Ok(())
     }
 }
 
@@ -187,7 +199,9 @@ impl State {
         let queue = match alone {
             None => self.queues.get_mut(destination),
             Some(account) => self.aside.of(destination, account),
-        }?;
+        };
+        // An empty range can lie in the middle of a segment: looking there would never come to an end.
+        let queue = queue.filter(|queue| !queue.unread.is_empty())?;
         let unread = queue.unread.clone();
         let Some(segment) = self.segments.holding(unread.start, &takes).filter(|segment| segment.base < unread.end)
         else {
@@ -215,16 +229,16 @@ impl State {
         let mut taken = 0;
         for entry in entries {
             let Entry { sequence, accepted, owner, tally, lines } = entry;
-            let waits = self.segments.get(task.base).is_some_and(|segment| segment.waits(sequence));
+            let waits = self.segments.of(sequence).is_some_and(|segment| segment.waits(sequence));
             if !waits || self.live.contains_key(&sequence) {
                 continue;
             }
             let origin = Arc::new(Origin { sequence, accepted, owner, tally });
             self.go_live(&origin);
-            self.resident += lines.len() as u64;
             let points = u32::try_from(tally.points).unwrap_or(u32::MAX);
-            let to = Arc::clone(&origin);
-            self.queue_of(&to.owner).push_ahead(Waiting { origin, lines, points });
+            let waiting = Waiting { origin: Arc::clone(&origin), lines, points };
+            self.resident += waiting.cost();
+            self.queue_of(&origin.owner).push_ahead(waiting);
             taken += 1;
         }
         let same = self.aside.changes == task.changes;
@@ -253,7 +267,7 @@ fn harvest(storage: &dyn Storage, destination: &str, task: &Task, most: usize) -
             match wanted {
                 Some(Found::Record { head, lines, .. }) => {
                     let Some(owner) = task.owners.get(head.tenant) else { continue };
-                    bytes += lines.len();
+                    bytes += lines.len() + RECORD_OVERHEAD as usize;
                     harvest.upto = head.sequence + 1;
                     harvest.entries.push(Entry {
                         sequence: head.sequence,
@@ -265,6 +279,8 @@ fn harvest(storage: &dyn Storage, destination: &str, task: &Task, most: usize) -
                 }
                 Some(Found::Damage(_) | Found::Tail(_)) => harvest.damaged = true,
                 None => {
+                    // A file that is shorter than it was may end behind a whole record.
+                    harvest.damaged |= scan.at() < task.len;
                     harvest.upto = task.until;
                     break;
                 }

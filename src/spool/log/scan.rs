@@ -48,7 +48,6 @@ impl<'f> Scan<'f> {
     }
 
     /// Where the next record should begin.
-    #[cfg(test)]
     pub(crate) fn at(&self) -> u64 {
         self.at
     }

@@ -116,10 +116,10 @@ impl Segment {
 
     /// All sequences below `sequence` that were not added have ended, or never were.
     pub(crate) fn pass_to(&mut self, sequence: u64) {
-        for passed in self.next..sequence {
-            self.ended.set(passed - self.base);
+        if self.next < sequence {
+            self.ended.set_all(self.next - self.base..sequence - self.base);
+            self.next = sequence;
         }
-        self.next = self.next.max(sequence);
     }
 
     /// A record that waited has ended. `false`: it had before.
@@ -186,8 +186,9 @@ impl Segment {
     pub(crate) fn follow(&mut self, parts: &[Self]) {
         (self.waiting, self.owners) = (Tally::default(), HashMap::new());
         for part in parts {
-            let ended: Vec<Range<u64>> = part.ended_ranges().collect();
-            ended.into_iter().flatten().for_each(|sequence| self.ended.set(sequence - self.base));
+            for ended in part.ended_ranges() {
+                self.ended.set_all(ended.start - self.base..ended.end - self.base);
+            }
             self.waiting.add(part.waiting);
             for (key, (owner, tally)) in &part.owners {
                 let held = self.owners.entry(key.clone()).or_insert_with(|| (owner.clone(), Tally::default()));
@@ -235,6 +236,19 @@ impl Bits {
             self.0.resize(word + 1, 0);
         }
         self.0[word] |= 1 << bit;
+    }
+
+    fn set_all(&mut self, range: Range<u64>) {
+        let mut at = range.start;
+        while at < range.end {
+            let (word, bit) = split(at);
+            let count = (64 - u64::from(bit)).min(range.end - at);
+            if self.0.len() <= word {
+                self.0.resize(word + 1, 0);
+            }
+            self.0[word] |= (u64::MAX >> (64 - count)) << bit;
+            at += count;
+        }
     }
 
     fn get(&self, at: u64) -> bool {

@@ -25,6 +25,8 @@ pub(crate) struct Segments {
     aside: Vec<u64>,
     /// Bytes of segments in which something waits.
     disk: u64,
+    /// Bytes of segments that are done, and not deleted yet.
+    lingering: u64,
 }
 
 impl Segments {
@@ -46,6 +48,7 @@ impl Segments {
             pass: 0,
             generation,
             disk: 0,
+            lingering: 0,
             aside,
         };
         recovered.weigh();
@@ -156,11 +159,18 @@ impl Segments {
         self.disk
     }
 
+    /// Bytes of segments that are done, and not deleted yet.
+    pub(crate) fn lingering(&self) -> u64 {
+        self.lingering
+    }
+
     /// Sums up [`Segments::disk`] again: after segments were written, have ended or gone. The open one does not count while nothing waits in it: only a
     /// write seals it, and it must not keep out the very one that would.
     pub(crate) fn weigh(&mut self) {
         let waiting = self.by_base.values().filter(|segment| segment.waiting().records > 0);
         self.disk = waiting.map(|segment| segment.len).sum();
+        let done = self.by_base.values().filter(|segment| segment.is_done());
+        self.lingering = done.map(|segment| segment.len).sum();
     }
 
     /// When the oldest record that waits was accepted.

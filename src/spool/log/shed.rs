@@ -37,7 +37,7 @@ impl State {
         for queue in self.all_queues() {
             for waiting in queue.take_among(sequences) {
                 if waiting.is_whole() {
-                    forgotten.push((waiting.origin.sequence, waiting.lines.len() as u64));
+                    forgotten.push((waiting.origin.sequence, waiting.cost()));
                 } else {
                     queue.give_back(waiting);
                 }

@@ -22,6 +22,8 @@ pub(super) enum Op {
     /// So many of a bucket are taken and end.
     Drain(usize, usize, Outcome),
     Pass(usize),
+    /// What a paused bucket makes of a log: much comes and goes beside a little that stays.
+    Traffic(usize),
     Later(u64),
     Fail(Call, u64, u64, Fault),
     Room(Option<u64>),
@@ -94,6 +96,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         20 => of_core(),
         8 => Just(Op::Commit),
         6 => prop_oneof![3 => 1..3_usize, 1 => 10..25_usize].prop_map(Op::Pass),
+        4 => (1..6_usize).prop_map(Op::Traffic),
         1 => (0..10_u64).prop_map(Op::Later),
         3 => fault(),
         1 => prop::option::of(4_000..40_000_u64).prop_map(Op::Room),
@@ -120,6 +123,15 @@ impl World {
                 self.disk.set_capacity(bytes.unwrap_or(1 << 40));
             }
             Op::Heal => self.heal(),
+            Op::Traffic(rounds) => {
+                for _ in 0..*rounds {
+                    self.run(&Op::Admit(vec![(0, 2, 1, 40), (1, 0, 3, 300), (0, 0, 2, 500)]));
+                    self.run(&Op::Commit);
+                    self.run(&Op::Drain(0, 3, Outcome::Delivered));
+                    self.run(&Op::Pass(1));
+                }
+                self.run(&Op::Pass(10));
+            }
             Op::Later(seconds) => self.clock.advance(std::time::Duration::from_secs(*seconds)),
             Op::Crash(luck) => self.crash(luck),
             Op::CrashTwice(first, after, second) => {
@@ -155,6 +167,19 @@ impl World {
             self.crash(&[90, 200, 20]);
         }
         self.check();
+    }
+
+    /// A step during which the power may fail: then it is not compared with anything, and the start is the test's.
+    pub(super) fn run_until_off(&mut self, op: &Op) {
+        match op {
+            Op::Restart => {
+                self.end_in_order();
+                if !self.start() && !self.disk.is_off() {
+                    assert!(self.start());
+                }
+            }
+            other => self.run(other),
+        }
     }
 
     fn run(&self, op: &Op) {
@@ -206,7 +231,7 @@ impl World {
         self.end();
     }
 
-    fn lay_down(&mut self, luck: &[u8]) {
+    pub(super) fn lay_down(&mut self, luck: &[u8]) {
         self.end();
         self.disk = self.disk.crash(luck);
         self.book().faults = false;
@@ -215,6 +240,10 @@ impl World {
     pub(super) fn crash(&mut self, luck: &[u8]) {
         self.lay_down(luck);
         self.start_again();
+    }
+
+    pub(super) fn step_start(&mut self) {
+        assert!(self.start());
     }
 
     /// With the faults that are planned still, and else without. What cannot be read at a start is set aside: that is another test's.
