@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /src/out/tagline /usr/local/bin/tagline
-# The spool's home, owned by the user that writes it. Mount a volume here: spill files and dead letters lie in it.
+# The spool's home, owned by the user that writes it. Mount a volume here: what was accepted and waits lies in it, and dead letters.
 COPY --from=build --chown=65532:65532 /src/out/state /var/lib/tagline
 # Variables lie above a settings file: what it says of these two keys does not count in this image.
 ENV TAGLINE__SERVER__LISTEN=0.0.0.0:8080 \

@@ -22,6 +22,15 @@ servers: ## Get the real servers that the tests run: influxd (compiled once) and
 test: ## Get the servers, then run every test: unit, documentation, integration
 	@servers=$$(tests/servers/prepare); eval "$$servers"; cargo test --locked $(if $(ARGS),-- $(ARGS))
 
+# How long the soak test goes on: rounds of kill -9, and seconds without InfluxDB.
+ROUNDS ?= 100
+AWAY ?= 600
+
+.PHONY: soak
+soak: ## Kill it 100 times under load (ROUNDS=N), take InfluxDB away for 10 minutes (AWAY=seconds): nothing is lost
+	@servers=$$(tests/servers/prepare influxd); eval "$$servers"; \
+	SOAK_ROUNDS=$(ROUNDS) SOAK_AWAY=$(AWAY) cargo test --locked --test it -- --nocapture --test-threads 1 crash:: outage::
+
 .PHONY: lint
 lint: ## Check the format, run clippy with warnings as errors, check licences and banned crates
 	cargo fmt --check

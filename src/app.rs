@@ -58,7 +58,11 @@ impl Gateway {
 
         let metrics = Arc::new(Metrics::new().map_err(|e| StartError(format!("metrics: {e}")))?);
         let ledger = Arc::new(Ledger::default());
-        let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await?;
+        let unserved = |e: std::io::Error| StartError(format!("the listeners cannot be served: {e}"));
+        let starting = http::serve_starting(&public, &admin).map_err(unserved)?;
+        let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await;
+        starting.stop().await;
+        let spool = spool?;
         let directory = Arc::new(Directory::of(&settings, &ledger));
         let generation = Generation {
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
@@ -93,8 +97,7 @@ impl Gateway {
             readiness: readiness::readiness(lifecycle.clone(), spool.clone(), log, delivery.view()),
             playground: playground(&settings, admin_addr),
         });
-        let listeners = http::serve(&state, public, admin, &settings.server)
-            .map_err(|e| StartError(format!("the listeners cannot be served: {e}")))?;
+        let listeners = http::serve(&state, public, admin, &settings.server).map_err(unserved)?;
         lifecycle.enter(Stage::Serving);
         tracing::info!(listener = "public", address = %public_addr, "listening");
         tracing::info!(listener = "admin", address = %admin_addr, "listening");

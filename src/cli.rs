@@ -6,6 +6,7 @@ mod check;
 mod replay;
 mod serve;
 mod setup;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -51,8 +52,10 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Mint a JWT for a tenant, or a write key, for trying things out.
     Token(token::TokenArgs),
-    /// Send again what was set down in files: spilled points and dead letters.
+    /// Send again what lies in files: spilled points, dead letters, a copied spool folder.
     Replay(replay::ReplayArgs),
+    /// Say what waits in the spool, by tenant, whether a gateway runs or not.
+    Spool(spool::SpoolArgs),
 }
 
 /// Why a command ends with another code than 0.
@@ -104,6 +107,12 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             token::run(&args, settings.as_ref(), &clock, &mut io::stdout())
         }
         Command::Replay(args) => replay::run(args, &settings(&sources)?, clock).await,
+        Command::Spool(args) => {
+            // A folder that is named needs no settings: it may be a copy from another machine.
+            let at_home = args.path.is_none();
+            let settings = if at_home { Some(good(config::load_without_destination(&sources))?) } else { None };
+            spool::run(&args, settings.as_ref().map(|settings| &settings.spool), &clock, &mut io::stdout())
+        }
     }
 }
 

@@ -12,17 +12,20 @@ mod dead_letters;
 mod files;
 mod gate;
 pub(crate) mod influx;
+mod inventory;
 mod lane;
 mod refusal;
 mod sender;
 mod spill;
+mod suspects;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use dead_letters::DeadLetter;
-pub(crate) use dead_letters::Letter;
+pub(crate) use dead_letters::{Bound as LetterBound, Letter};
 pub(crate) use gate::Pace;
-pub(crate) use spill::{Spilled, read as read_spill};
+pub(crate) use inventory::{Letters, SpillFile, dead_letters as dead_letter_files, spill_files};
+pub(crate) use spill::{Piece, Spilled, read as read_spill};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +42,7 @@ use crate::config::{Influx, Settings};
 use crate::metrics::Metrics;
 use crate::outcome::{Loss, Outcome};
 use crate::spool::{Record, Spool};
-use dead_letters::{Bound, DeadLetters};
+use dead_letters::DeadLetters;
 use files::LineFiles;
 use gate::Gate;
 use influx::InfluxWriter;
@@ -97,7 +100,7 @@ impl Delivery {
     pub(crate) fn launch(
         influxdb: Option<&Influx>,
         dir: PathBuf,
-        max_dead_letters: impl Into<Bound>,
+        max_dead_letters: impl Into<LetterBound>,
         pace: Pace,
         spool: Spool,
         clock: Clock,
@@ -201,6 +204,12 @@ impl View {
     /// Every lane and its state, by bucket.
     pub fn lanes(&self) -> Vec<(Arc<str>, LaneState)> {
         lock(&self.lanes).iter().map(|(bucket, (sender, _))| (Arc::clone(bucket), sender.state())).collect()
+    }
+
+    /// The buckets that take nothing until somebody mends them, and why.
+    pub(crate) fn refusing(&self) -> Vec<(Arc<str>, String)> {
+        let lanes = lock(&self.lanes);
+        lanes.iter().filter_map(|(bucket, (sender, _))| Some((Arc::clone(bucket), sender.refuses()?))).collect()
     }
 
     /// The last dead letters of a tenant, oldest first, without their lines.

@@ -13,12 +13,14 @@ mod inflate;
 mod ingest;
 mod playground;
 mod problem;
+mod starting;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use health::{Check, CheckStatus, Lifecycle, Readiness, Stage};
 pub use playground::Playground;
+pub use starting::{Starting, serve_starting};
 pub use state::{Generation, State};
 
 use std::io;

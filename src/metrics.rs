@@ -72,6 +72,7 @@ pub struct Metrics {
     tags_dropped: IntCounter,
     dead_letters_evicted: IntCounter,
     spool_bytes: IntGauge,
+    spool_disk_bytes: IntGauge,
     spool_limit_bytes: IntGauge,
     spool_points: IntGauge,
     spool_oldest_seconds: prometheus::Gauge,
@@ -117,6 +118,10 @@ impl Metrics {
                 "Dead letters deleted because spool.max_dead_letters was reached (their points stay counted as dead_lettered)",
             )?,
             spool_bytes: IntGauge::new("tagline_spool_bytes", "Line protocol that waits for delivery")?,
+            spool_disk_bytes: IntGauge::new(
+                "tagline_spool_disk_bytes",
+                "The log on the disk: what waits, and what has ended beside it and cannot go yet",
+            )?,
             spool_limit_bytes: IntGauge::new("tagline_spool_limit_bytes", "The most that may wait")?,
             spool_points: IntGauge::new("tagline_spool_points", "Points that wait for delivery")?,
             spool_oldest_seconds: prometheus::Gauge::new(
@@ -161,6 +166,7 @@ impl Metrics {
         self.registry.register(Box::new(self.tags_dropped.clone()))?;
         self.registry.register(Box::new(self.dead_letters_evicted.clone()))?;
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
+        self.registry.register(Box::new(self.spool_disk_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_limit_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_points.clone()))?;
         self.registry.register(Box::new(self.spool_oldest_seconds.clone()))?;

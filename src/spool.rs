@@ -7,7 +7,9 @@
 //!
 //! The memory spool stands here; a segment log on disk takes the same doors (`append`, `next`, `settle`) without moving a wall.
 
+mod aside;
 mod books;
+mod evict;
 mod log;
 mod queue;
 mod record;
@@ -15,6 +17,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use log::cursor::Ended;
+pub(crate) use log::offline;
 pub use log::{OpenError, Options};
 pub use record::Record;
 
@@ -179,6 +183,29 @@ impl Spool {
     /// The next record for a destination if there is one now. May read from the disk: call it where blocking is fine.
     pub fn try_next(&self, destination: &Arc<str>) -> Option<Record> {
         let waiting = self.0.try_next(destination)?;
+        Some(Record::new(Arc::clone(&self.0), waiting))
+    }
+
+    /// From now on an account's records of a destination come by [`Spool::next_aside`] alone, those too that wait already: an account whose lines
+    /// cost many requests stands before its own backlog, not before the others'.
+    pub fn set_aside(&self, destination: &Arc<str>, account: &Arc<Account>) {
+        self.0.set_account_aside(destination, account);
+    }
+
+    /// An account comes with the others again, if nothing of it waits apart; whether it does.
+    pub fn take_back(&self, destination: &Arc<str>, account: &Arc<Account>) -> bool {
+        self.0.take_account_back(destination, account)
+    }
+
+    /// All accounts of a destination come in one queue again, with what waits of them.
+    pub fn take_all_back(&self, destination: &Arc<str>) {
+        self.0.take_all_back(destination);
+    }
+
+    /// The next record of an account that is set aside, as soon as there is one, in turns; `None` once the spool is closed and none is in memory.
+    /// Dropping the future loses nothing.
+    pub async fn next_aside(&self, destination: &Arc<str>) -> Option<Record> {
+        let waiting = self.0.next_aside(destination).await?;
         Some(Record::new(Arc::clone(&self.0), waiting))
     }
 

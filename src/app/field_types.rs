@@ -21,7 +21,8 @@ pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
         format!("spool.dir {} cannot be made: {e}; create it for this user, or choose another folder", dir.display())
     })?;
     let path = dir.join(FILE);
-    let mut held = read(&path)?;
+    let before = read(&path)?;
+    let mut held = before.clone().unwrap_or_default();
     let mut changed = no_longer_int(&held, catalog);
     for (measurement, rules) in &catalog.measurements {
         for (field, rule) in &rules.fields {
@@ -41,6 +42,10 @@ pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
             path.display()
         ));
     }
+    // A start on a full disk must come up, or nothing would make room: what stands there already is not written again.
+    if before.as_ref() == Some(&held) {
+        return Ok(());
+    }
     state_file::replace(dir, FILE, &held)
         .map_err(|e| format!("{} cannot be written: {e}; make spool.dir writable for this user", path.display()))
 }
@@ -57,13 +62,15 @@ fn no_longer_int(held: &BTreeMap<String, String>, catalog: &Catalog) -> Vec<Stri
         .collect()
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, String>, String> {
+/// What was in force before; `None` at the first start.
+fn read(path: &Path) -> Result<Option<BTreeMap<String, String>>, String> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(format!("{} cannot be read: {e}", path.display())),
     };
     serde_json::from_str(&text)
+        .map(Some)
         .map_err(|e| format!("{} is damaged: {e}; restore it, or remove it if the bucket is new", path.display()))
 }
 

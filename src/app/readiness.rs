@@ -43,8 +43,7 @@ impl Log {
         let dir = self.dir.display();
         if let Some(why) = &health.failed {
             let detail = format!(
-                "the disk of {dir} takes no writes: {why}. Requests get 503; what was accepted before goes on being delivered. Look at the disk and at \
-                 the kernel's log; the check is well again when a write succeeds"
+                "{why} ({dir}) and at the kernel's log. What was accepted goes on being delivered; the check is well again when a write succeeds"
             );
             return check("spool", CheckStatus::Failed, Some(detail));
         }
@@ -56,17 +55,17 @@ impl Log {
             return check("spool", CheckStatus::Degraded, Some(detail));
         }
         // From nine tenths on: there is still time to look.
-        if pending.bytes.saturating_mul(10) < pending.limit.saturating_mul(9) {
+        // Whichever is more: what has ended can still lie on the disk, beside something that has not.
+        let used = pending.bytes.max(pending.disk);
+        if used.saturating_mul(10) < pending.limit.saturating_mul(9) {
             return check("spool", CheckStatus::Ok, None);
         }
         let then = match self.on_full {
             OnFull::Reject => "new requests get 503 when it is full",
             OnFull::DropOldest => "when it is full the oldest points are dropped, counted as lost_dropped_oldest",
         };
-        let detail = format!(
-            "{} of {} bytes wait for delivery; {then}. See the destination's check",
-            pending.bytes, pending.limit
-        );
+        let detail =
+            format!("{} of {} bytes wait for delivery; {then}. See the destination's check", used, pending.limit);
         check("spool", CheckStatus::Degraded, Some(detail))
     }
 

@@ -69,13 +69,20 @@ fn the_spool_is_degraded_when_it_is_nearly_full_or_has_no_space_and_failed_only_
             &["the disk of /spool/log has no space left: ", "spool.max_bytes"],
         ),
         (
-            Health { failed: Some("fdatasync: EIO".to_owned()), no_space: true, set_aside: Vec::new() },
+            Health {
+                failed: Some("it cannot be written: EIO. Look at the disk".to_owned()),
+                no_space: true,
+                set_aside: Vec::new(),
+            },
             0,
             OnFull::Reject,
             CheckStatus::Failed,
-            &["/spool/log", "fdatasync: EIO", "503"],
+            &["it cannot be written: EIO. Look at the disk (/spool/log)"],
         ),
     ];
+    // What has ended and cannot go yet fills the disk too.
+    let gone = Pending { bytes: 10, disk: 950, limit: 1_000, ..Pending::default() };
+    assert_eq!(log(OnFull::Reject).spool(&Health::default(), gone).status, CheckStatus::Degraded);
     for (health, bytes, on_full, status, parts) in cases {
         let check = log(on_full).spool(&health, pending(bytes));
         assert_eq!((check.name.as_str(), check.status), ("spool", status), "{check:?}");

@@ -1,45 +1,54 @@
-//! `tagline replay`: sends spill files and dead letters again.
+//! `tagline replay`: sends spill files, dead letters and copied logs again.
 //!
 //! The records go through a spool and a delivery of their own, so that each answer is treated as the gateway treats it: back-off, bisection, dead
 //! letters. A file is renamed to `….done` when all of it ended; until then running again is safe, since a point that is written twice is one point.
 
+mod progress;
+mod sending;
 mod source;
 #[cfg(test)]
 mod tests;
+mod told;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use tokio::time::Instant;
 
 use super::Failure;
 use crate::clock::Clock;
-use crate::config::{Influx, OnFull, Settings};
-use crate::deliver::{Delivery, LaneState, Pace};
-use crate::metrics::Metrics;
-use crate::outcome::Account;
-use crate::spool::{Refused, Spool, Submission};
-use source::Source;
+use crate::config::{Influx, Settings};
+use crate::deliver::Pace;
+use crate::spool::Ended;
+use progress::Progress;
+use sending::{GivenUp, Sent, Way};
+use source::{Opened, Source};
+use told::Told;
 
-/// The most bytes that wait at once.
-const SPOOL: u64 = 32 << 20;
 /// How long to go on without a single point ending.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a count that goes on is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Send spill files and dead letters again.
+/// Send again what lies in files: spilled points, dead letters, or a copied spool folder.
+///
+/// Where nothing is named, the spill files in spool.dir are sent. A gateway delivers its own log by itself: a log is for a copy, or for
+/// another InfluxDB, and one that a running gateway holds is refused. What was sent is renamed to ….done; sent twice, a point is one point.
 #[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "Examples:\n  tagline replay\n  tagline replay data/spill/20260131T120000Z-1a2b3c4d.spill --rate 20000\n  tagline replay data/dead-letters/acme.jsonl --dry-run"
-)]
+#[command(after_help = "Examples:
+  tagline replay
+  tagline replay data/spill/20260131T120000Z-1a2b3c4d.spill --rate 20000
+  tagline replay data/dead-letters/acme.jsonl --dry-run
+  tagline replay copy-of-data/log
+  tagline replay data/log/00000000000000000042.seg.set-aside
+
+Exit code 0: all was sent. 1: not all, and the reason; what was not sent stays where it is.")]
 pub struct ReplayArgs {
-    /// A spill file, a file of dead letters, or a folder of them [default: the spill files in spool.dir]
+    /// A spill file, a file of dead letters, a folder of them, a copied spool.dir or its log, or one file of a log [default: the spill files in spool.dir]
     pub path: Option<PathBuf>,
-    /// Say what would be sent, and send nothing
+    /// Say what would be sent, and send and change nothing
     #[arg(long)]
     pub dry_run: bool,
     /// At most so many points a second
@@ -49,205 +58,143 @@ pub struct ReplayArgs {
 
 /// Runs the command.
 pub async fn run(args: ReplayArgs, settings: &Settings, clock: Clock) -> Result<(), Failure> {
-    let influx = settings.influxdb.as_ref();
-    replay(args, influx, &settings.spool.dir, settings.spool.max_dead_letters, clock, Pace::default(), PATIENCE).await
+    let spool = &settings.spool;
+    // Dead letters are sent when they are named: without a change on the other side they would only be refused again.
+    let path = args.path.unwrap_or_else(|| spool.dir.join("spill"));
+    let way = |influx| Way {
+        influx,
+        dir: &spool.dir,
+        max_dead_letters: settings.into(),
+        clock,
+        pace: Pace::default(),
+        patience: PATIENCE,
+        rate: args.rate,
+    };
+    replay(&path, args.dry_run, settings.influxdb.as_ref(), way).await
 }
 
-async fn replay(
-    args: ReplayArgs,
-    influxdb: Option<&Influx>,
-    dir: &Path,
-    max_dead_letters: u64,
-    clock: Clock,
-    pace: Pace,
-    patience: Duration,
+async fn replay<'s>(
+    path: &Path,
+    dry_run: bool,
+    influx: Option<&'s Influx>,
+    way: impl FnOnce(&'s Influx) -> Way<'s>,
 ) -> Result<(), Failure> {
-    // Dead letters are sent when they are named: without a change on the other side they would only be refused again.
-    let path = args.path.clone().unwrap_or_else(|| dir.join("spill"));
-    let files = source::files(&path).map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
-    if files.is_empty() {
+    let sources = source::sources(path).map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?;
+    if sources.is_empty() {
         say(format_args!("nothing to replay in {}", path.display()));
         return Ok(());
     }
-    if args.dry_run {
-        return dry_run(&files);
+    if dry_run {
+        return look(&sources).await;
     }
-    let influx = influxdb.ok_or_else(|| {
+    let influx = influx.ok_or_else(|| {
         Failure::Misuse(
             "replay needs an InfluxDB: set influxdb.url, org and token (INFLUXDB_URL, INFLUXDB_ORG, INFLUXDB_TOKEN)"
                 .to_owned(),
         )
     })?;
+    let way = way(influx);
+    let mut given_up = GivenUp::new();
     let mut troubles = 0;
-    for file in &files {
-        troubles += u32::from(!one(file, args.rate, influx, dir, max_dead_letters, &clock, pace, patience).await?);
+    for source in &sources {
+        troubles += u32::from(!one(source, &way, &mut given_up).await?);
     }
     match troubles {
         0 => Ok(()),
-        n => Err(Failure::Failed(format!("{n} of {} files were not sent wholly: see above", files.len()))),
+        n => Err(Failure::Failed(format!("{n} of {} files were not sent wholly: see above", sources.len()))),
     }
 }
 
-fn dry_run(files: &[PathBuf]) -> Result<(), Failure> {
+async fn look(sources: &[Source]) -> Result<(), Failure> {
     let mut damaged = 0;
-    for file in files {
-        let source = read(file)?;
-        say(format_args!(
-            "{}: {} points in {} records would be sent",
-            file.display(),
-            source.points(),
-            source.records.len()
-        ));
-        damaged += u32::from(!source.tell(file));
+    for source in sources {
+        let opened = Arc::new(source.look()?);
+        let (told, progress) = count(&opened).await?;
+        progress.end();
+        let path = opened.path();
+        say(format_args!("{}: {} points in {} records would be sent", path.display(), told.points, told.records));
+        told.tell(path);
+        damaged += u32::from(told.damaged);
     }
     match damaged {
         0 => Ok(()),
-        n => Err(Failure::Failed(format!("{n} of {} files are damaged or cut short: see above", files.len()))),
+        n => Err(Failure::Failed(format!("{n} of {} files are damaged or cut short: see above", sources.len()))),
     }
 }
 
-fn read(file: &Path) -> Result<Source, Failure> {
-    source::read(file).map_err(|e| Failure::Failed(format!("{}: {e}", file.display())))
+/// Reads a source once, so that it is known how much there is.
+async fn count(opened: &Arc<Opened>) -> Result<(Told, Progress), Failure> {
+    let name = opened.path().display().to_string();
+    let mut progress = Progress::counting(name.clone());
+    let counted = Arc::clone(opened);
+    let mut count = tokio::task::spawn_blocking(move || counted.count());
+    let counted = loop {
+        match tokio::time::timeout(TICK, &mut count).await {
+            Ok(counted) => break counted,
+            Err(_) => progress.still_counting(),
+        }
+    };
+    match counted {
+        Ok(Ok(told)) => Ok((told, progress)),
+        Ok(Err(error)) => Err(Failure::Failed(format!("{name}: {error}"))),
+        Err(error) => Err(Failure::Failed(format!("{name}: {error}"))),
+    }
 }
 
-/// Sends one file; whether all of it went.
-#[expect(clippy::too_many_arguments, reason = "one caller, which has them apart")]
-async fn one(
-    file: &Path,
-    rate: Option<u32>,
-    influx: &Influx,
-    dir: &Path,
-    max_dead_letters: u64,
-    clock: &Clock,
-    pace: Pace,
-    patience: Duration,
-) -> Result<bool, Failure> {
-    // A running gateway appends to its dead letters: what is being replayed gets a name of its own first.
-    let claimed = source::claim(file).map_err(|e| Failure::Failed(format!("{}: {e}", file.display())))?;
-    let source = read(&claimed)?;
-    let whole = source.tell(&claimed);
-    let total = source.points();
-    let metrics = Arc::new(Metrics::new().map_err(|e| Failure::Failed(e.to_string()))?);
-    let spool = Spool::in_memory(SPOOL.max(source.largest() * 2), OnFull::Reject, clock.clone());
-    let delivery =
-        Delivery::launch(Some(influx), dir.to_owned(), max_dead_letters, pace, spool.clone(), clock.clone(), metrics)
-            .map_err(Failure::Misuse)?;
-    let mut sending =
-        Sending { spool, delivery, bar: bar(total), accounts: Vec::new(), patience, ended: 0, since: Instant::now() };
-    let sent = sending.all(source, rate).await;
-    sending.bar.finish_and_clear();
-    let totals: Vec<_> = sending.accounts.iter().map(|account| account.totals()).collect();
-    sending.delivery.abandon().await;
-    let delivered: u64 = totals.iter().map(|t| t.delivered).sum();
-    let dead: u64 = totals.iter().map(|t| t.dead_lettered).sum();
-    let name = claimed.display();
-    if let Err(why) = sent {
+/// Sends one source; whether all of it went.
+async fn one(source: &Source, way: &Way<'_>, given_up: &mut GivenUp) -> Result<bool, Failure> {
+    let opened = Arc::new(source.claim()?);
+    let (told, progress) = count(&opened).await?;
+    told.tell(opened.path());
+    let progress = progress.sending(told.points);
+    let sent = sending::send(Arc::clone(&opened), &told, way, given_up, progress).await.map_err(Failure::Misuse)?;
+    let name = opened.path().display();
+    let (total, delivered, dead) = (told.points, sent.delivered(), sent.dead_lettered());
+    if let Some(why) = &sent.stopped {
         return Err(Failure::Failed(format!(
             "{name}: {delivered} of {total} points were sent, then: {why}. Nothing is lost: run replay again on this file"
         )));
     }
     say(format_args!(
         "{name}: {delivered} of {total} points delivered, {dead} refused again (in {}/dead-letters)",
-        dir.display()
+        way.dir.display()
     ));
-    if !whole || delivered + dead < total {
+    for (bucket, points) in &sent.not_sent {
+        let why = given_up.get(bucket).map_or("the delivery ended before", String::as_str);
+        say(format_args!("{name}: {points} points for bucket {bucket:?} were not sent: {why}"));
+    }
+    if sent.read < total {
+        say(format_args!("{name}: {} points could not be read a second time", total - sent.read));
+    }
+    if told.damaged || delivered + dead < total.max(sent.read) {
+        say(format_args!("{name} stays: nothing is lost, and replay can be run on it again"));
         return Ok(false);
     }
-    let done = source::done(&claimed)
+    let done = opened
+        .done(told.survey.as_ref().map_or(0, |survey| survey.next), &ended(&told, &sent))
         .map_err(|e| Failure::Failed(format!("{name}: all was sent, but it cannot be renamed: {e}")))?;
-    say(format_args!("renamed to {}", done.display()));
+    match done.as_slice() {
+        [] => say(format_args!("{name} stays: it is a part of the log around it")),
+        [done] => say(format_args!("renamed to {}", done.display())),
+        done => say(format_args!("{name}: its {} segments were renamed to ….seg.done", done.len())),
+    }
     Ok(true)
 }
 
-struct Sending {
-    spool: Spool,
-    delivery: Delivery,
-    bar: ProgressBar,
-    accounts: Vec<Arc<Account>>,
-    patience: Duration,
-    /// Points that ended, and since when it is so many.
-    ended: u64,
-    since: Instant,
-}
-
-impl Sending {
-    async fn all(&mut self, source: Source, rate: Option<u32>) -> Result<(), String> {
-        let started = Instant::now();
-        let mut handed = 0u64;
-        for record in source.records {
-            let account = self.account(&record.tenant);
-            let submission = Submission {
-                account,
-                share: 1.0,
-                destination: record.bucket.as_str().into(),
-                points: record.points,
-                lines: Bytes::from(record.lines),
-            };
-            while let Err(refused) = self.spool.append(submission.clone()).await {
-                if refused == Refused::Closed {
-                    return Err("the spool was closed".to_owned());
-                }
-                self.tick().await?;
-            }
-            handed += u64::from(record.points);
-            if let Some(rate) = rate {
-                let due = started + Duration::from_secs_f64(handed as f64 / f64::from(rate));
-                while Instant::now() < due {
-                    tokio::time::sleep_until(due.min(Instant::now() + TICK)).await;
-                    self.look()?;
-                }
-            }
-        }
-        while self.spool.pending().points > 0 {
-            self.tick().await?;
-        }
-        self.look()
-    }
-
-    async fn tick(&mut self) -> Result<(), String> {
-        tokio::time::sleep(TICK).await;
-        self.look()
-    }
-
-    /// Shows what ended, and gives up where waiting will not help.
-    fn look(&mut self) -> Result<(), String> {
-        let pending = self.spool.pending().points;
-        let accepted: u64 = self.accounts.iter().map(|account| account.totals().accepted).sum();
-        let ended = accepted.saturating_sub(pending);
-        self.bar.set_position(ended);
-        let paused = self.delivery.view().lanes().into_iter().find_map(|(_, state)| match state {
-            LaneState::Paused(why) => Some(why),
-            _ => None,
-        });
-        if let Some(why) = paused {
-            return Err(why);
-        }
-        if ended > self.ended || pending == 0 {
-            self.ended = ended;
-            self.since = Instant::now();
-        }
-        if self.since.elapsed() > self.patience {
-            return Err(format!("InfluxDB took nothing for {} s", self.patience.as_secs()));
-        }
-        Ok(())
-    }
-
-    fn account(&mut self, tenant: &str) -> Arc<Account> {
-        if let Some(known) = self.accounts.iter().find(|account| account.name() == tenant) {
-            return Arc::clone(known);
-        }
-        let account = Account::detached(tenant);
-        self.accounts.push(Arc::clone(&account));
-        account
-    }
-}
-
-/// Draws on stderr if that is a terminal; elsewhere nothing is drawn, and the lines that [`say`] writes stand alone.
-fn bar(total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} points, {per_sec}, {eta} to go");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
+/// What the log's cursor is to be told of each tenant.
+fn ended(told: &Told, sent: &Sent) -> BTreeMap<String, Ended> {
+    let later =
+        |tenant: &String| told.survey.as_ref().and_then(|survey| survey.tenants.get(tenant)).map_or(0, |row| row.later);
+    let of = |(tenant, totals): (&String, &crate::outcome::Totals)| {
+        let ended = Ended {
+            accepted: later(tenant),
+            delivered: totals.delivered,
+            dead_lettered: totals.dead_lettered,
+            ..Ended::default()
+        };
+        (tenant.clone(), ended)
+    };
+    sent.tenants.iter().map(of).collect()
 }
 
 /// A line for people: stderr.

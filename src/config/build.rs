@@ -41,7 +41,7 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
     let root = Section::root(given.merged, given.places);
     let mut server = server(&root.sub("server"), findings);
     let profile = profile(given, &root, &server, findings);
-    if profile == Profile::Dev && root.sub("server").place("drain_delay") == Place::BuiltIn {
+    if profile == Profile::Dev && !root.sub("server").is_set_by_operator("drain_delay") {
         // On a developer's machine there is no load balancer that needs to notice.
         server.drain_delay = Duration::ZERO;
     }

@@ -46,11 +46,6 @@ impl Batch {
         self.points
     }
 
-    /// Of line protocol, before compression.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
     }

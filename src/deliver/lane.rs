@@ -10,14 +10,11 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, Cutter};
 use super::sender::{Rest, Sender};
+use crate::outcome::Account;
 use crate::spool::Spool;
 
 /// How many batches of accounts with bad lines are looked at at once, beside the others' way.
 const ASIDE_IN_FLIGHT: usize = 2;
-
-/// How much of what waits there may be in memory beside a durable spool. Beyond it the lane reads on only as fast as bad lines are found: a tenant
-/// whose poison comes faster than that for long slows its bucket down, instead of filling the memory. (In a spool in memory it lies there anyway.)
-const ASIDE_BYTES: usize = 64 << 20;
 
 /// What the gateway wants of its lanes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,26 +33,32 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
         aside: VecDeque::new(),
         tasks: JoinSet::new(),
         left: Vec::new(),
+        apart: Vec::new(),
         sender,
     };
     let main = Arc::new(Semaphore::new(in_flight.max(1)));
     let side = Arc::new(Semaphore::new(ASIDE_IN_FLIGHT));
     let destination = Arc::clone(&lane.sender.bucket);
-    let most_aside = if spool.is_durable() { ASIDE_BYTES } else { usize::MAX };
-    let mut more = true;
+    let (mut more, mut more_aside) = (true, true);
     loop {
         lane.sort();
-        if !more && lane.is_idle() {
+        lane.part(&spool, &destination);
+        if !(more || more_aside && lane.has_apart()) && lane.is_idle() {
             break;
         }
         let due = lane.cutter.due();
         tokio::select! {
-            record = spool.next(&destination), if more && lane.ready.is_empty() && lane.bytes_aside() < most_aside => match record {
+            record = spool.next(&destination), if more && lane.ready.is_empty() => match record {
                 Some(record) => {
-                    let aside = lane.sender.is_suspect(record.account());
+                    let aside = lane.sender.suspects.has(record.account(), Instant::now());
                     lane.cutter.push(record, aside);
                 }
                 None => more = false,
+            },
+            // Read only as fast as their bad lines are found: the rest waits in the spool, in nobody's way.
+            record = spool.next_aside(&destination), if more_aside && lane.has_apart() && lane.aside.is_empty() => match record {
+                Some(record) => lane.cutter.push(record, true),
+                None => more_aside = false,
             },
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => lane.cutter.cut_due(false),
             Ok(permit) = Arc::clone(&main).acquire_owned(), if !lane.ready.is_empty() => lane.start(permit, false),
@@ -75,6 +78,8 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
     // Waited for, so that every record is back in the spool when the lane has ended.
     lane.tasks.abort_all();
     while lane.tasks.join_next().await.is_some() {}
+    // Whoever empties the spool finds everything in one queue.
+    spool.take_all_back(&destination);
 }
 
 struct Lane {
@@ -85,6 +90,8 @@ struct Lane {
     tasks: JoinSet<Rest>,
     /// What did not go while the gateway stops; dropped, and so back in the spool, when the lane ends.
     left: Vec<Batch>,
+    /// Whose records the spool keeps apart.
+    apart: Vec<Arc<Account>>,
 }
 
 impl Lane {
@@ -97,8 +104,23 @@ impl Lane {
         }
     }
 
-    fn bytes_aside(&self) -> usize {
-        self.aside.iter().map(Batch::bytes).sum()
+    /// Accounts that sent bad lines wait apart in the spool from now on, and come back when they have not for a while and nothing of them waits.
+    fn part(&mut self, spool: &Spool, destination: &Arc<str>) {
+        let suspects = self.sender.suspects.accounts(Instant::now());
+        self.apart.retain(|account| {
+            let still = suspects.iter().any(|suspect| Arc::ptr_eq(suspect, account));
+            still || !spool.take_back(destination, account)
+        });
+        for account in suspects {
+            if !self.apart.iter().any(|known| Arc::ptr_eq(known, &account)) {
+                spool.set_aside(destination, &account);
+                self.apart.push(account);
+            }
+        }
+    }
+
+    fn has_apart(&self) -> bool {
+        !self.apart.is_empty()
     }
 
     fn is_idle(&self) -> bool {

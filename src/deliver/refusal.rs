@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::answer;
 use super::batch::Batch;
 use super::dead_letters::{DeadLetters, Refusal};
@@ -17,7 +19,7 @@ impl Sender {
             return batch.by_account();
         }
         if let Some(record) = batch.records().first() {
-            self.suspect(record.account());
+            self.suspects.add(record.account(), Instant::now());
         }
         let named: Vec<Option<String>> = if status == 400 {
             let lines: Vec<&[u8]> = batch.records().iter().flat_map(|record| encode::lines(record.lines())).collect();

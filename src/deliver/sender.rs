@@ -1,8 +1,7 @@
 //! One lane's sender: a batch, its answers, and what follows from each, until every point has ended.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,16 +15,15 @@ use super::dead_letters::DeadLetters;
 use super::files::LineFiles;
 use super::gate::{Gate, Pace};
 use super::influx::InfluxWriter;
+use super::suspects::Suspects;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, WriteResult};
-use crate::outcome::{Account, Outcome};
+use crate::outcome::Outcome;
 
 /// After how many failures of its own, while others pass, a batch is divided.
 const ALONE_BEFORE_SPLIT: u32 = 3;
 /// After how many such failures a single line is given up as the cause.
 const ALONE_BEFORE_DEAD: u32 = 8;
-/// How long an account that sent bad lines gets batches of its own.
-const ASIDE: Duration = Duration::from_secs(60);
 /// How many dead-letter writes run at once; whoever holds all the permits knows that none is under way.
 pub(crate) const LETTER_WRITERS: u32 = 4;
 
@@ -78,15 +76,13 @@ pub(crate) struct Sender {
     pub(crate) bucket: Arc<str>,
     pub(crate) gate: Gate,
     pub(crate) shared: Arc<Shared>,
-    suspects: Mutex<HashMap<usize, (Arc<Account>, Instant)>>,
-    /// How many batches the server had taken when it last denied this bucket; `u64::MAX`: it did not yet.
-    denied_at: AtomicU64,
+    pub(super) suspects: Suspects,
 }
 
 impl Sender {
     pub(crate) fn new(bucket: Arc<str>, shared: Arc<Shared>) -> Self {
         let gate = Gate::new(format!("bucket {bucket}"), shared.pace);
-        Self { bucket, gate, shared, suspects: Mutex::default(), denied_at: AtomicU64::new(u64::MAX) }
+        Self { bucket, gate, shared, suspects: Suspects::default() }
     }
 
     pub(crate) fn state(&self) -> LaneState {
@@ -97,28 +93,12 @@ impl Sender {
         }
     }
 
-    /// Whether an account lately sent bad lines.
-    pub(crate) fn is_suspect(&self, account: &Arc<Account>) -> bool {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        if suspects.is_empty() {
-            return false;
+    /// Why nothing is taken until somebody mends it.
+    pub(crate) fn refuses(&self) -> Option<String> {
+        match self.state() {
+            LaneState::Paused(why) => Some(why),
+            LaneState::Flowing | LaneState::BackingOff => None,
         }
-        let now = Instant::now();
-        suspects.retain(|_, (_, until)| *until > now);
-        suspects.contains_key(&(Arc::as_ptr(account) as usize))
-    }
-
-    /// The accounts that lately sent bad lines, by address.
-    fn suspected(&self) -> HashSet<usize> {
-        let now = Instant::now();
-        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        suspects.iter().filter(|(_, (_, until))| *until > now).map(|(address, _)| *address).collect()
-    }
-
-    /// From now on, and for a minute after its last bad line, an account gets batches of its own.
-    pub(super) fn suspect(&self, account: &Arc<Account>) {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        suspects.insert(Arc::as_ptr(account) as usize, (Arc::clone(account), Instant::now() + ASIDE));
     }
 
     /// Writes a batch until all of its points ended, or left in the [`Rest`]. `aside`: it is in nobody's way, and is bisected here.
@@ -128,7 +108,7 @@ impl Sender {
         while let Some(mut batch) = work.pop() {
             if !aside {
                 // Looked at before each write: a batch that was cut, or divided, before an account was suspected may hold its lines.
-                let (suspected, others) = batch.apart(&self.suspected());
+                let (suspected, others) = batch.apart(&self.suspects.all(Instant::now()));
                 rest.aside.extend(suspected);
                 batch = others;
             }
@@ -193,15 +173,13 @@ impl Sender {
                      or influxdb.token_file to a token with write permission (`tagline setup` makes one)",
                     self.bucket
                 );
-                // A server that takes others' batches with the same token denies this bucket, not the token.
-                let taken = shared.server.delivered();
-                let before = self.denied_at.swap(taken, Ordering::Relaxed);
-                if status == 403 && before < taken {
-                    server.good();
-                    bucket.pause(why);
-                } else {
+                if status == 401 {
                     drop(bucket);
                     server.pause(why);
+                } else {
+                    // The token is known, and may not do this: other buckets may be another matter.
+                    server.good();
+                    bucket.pause(why);
                 }
                 shared.metrics.write(WriteResult::Paused, took);
             }
@@ -264,7 +242,7 @@ impl Sender {
                 Err(single) if alone >= ALONE_BEFORE_DEAD => {
                     let why = format!("failed {alone} times while others passed: {why}");
                     // What makes the server fail would shut its gate on the others again and again.
-                    single.records().iter().for_each(|record| self.suspect(record.account()));
+                    single.records().iter().for_each(|record| self.suspects.add(record.account(), Instant::now()));
                     return self.bury(single, 500, &why, Vec::new()).await;
                 }
                 Err(single) => {

@@ -6,6 +6,8 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
+use std::ops::ControlFlow::{self, Continue};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,14 +15,15 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::files::{private_dir, private_file, utc};
 use crate::clock::UnixNanos;
+use crate::ingest;
 use crate::spool::Record;
 
 const MAGIC: &str = "tagline-spill 1\n";
 const MARK: u8 = 0xFF;
-/// Longest header, and the largest record that a reader allocates for. A record is one request's lines,
-/// which `ingest::Limits::MAX_LINES` bounds far below.
+/// Longest header.
 const MAX_HEADER: usize = 4 << 10;
-const MAX_RECORD: usize = 256 << 20;
+/// Longest record with its header and the mark behind it: one request's lines. No reader allocates for more.
+const LONGEST: usize = ingest::Limits::MAX_LINES + MAX_HEADER;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -52,14 +55,15 @@ pub(crate) struct Spilled {
     pub(crate) lines: Vec<u8>,
 }
 
-/// What a spill file holds.
-#[derive(PartialEq, Eq, Debug, Default)]
-pub(crate) struct Contents {
-    pub(crate) records: Vec<Spilled>,
-    /// The numbers (from 1) of records that are damaged.
-    pub(crate) damaged: Vec<u64>,
-    /// Whether the file's end is missing: the gateway was ended while it wrote.
-    pub(crate) torn: bool,
+/// What stands next in a spill file.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Piece {
+    /// A record.
+    Record(Spilled),
+    /// The numbers (from 1) of records that are damaged or missing.
+    Damaged(RangeInclusive<u64>),
+    /// The file's end is missing: the gateway was ended while it wrote.
+    Torn,
 }
 
 /// Writes records to `{spool_dir}/spill/<UTC time>-<random>.spill`, flushed to the disk with its folder. On an error nothing is left.
@@ -117,8 +121,8 @@ fn checksum(header: &Header, lines: &[u8]) -> String {
     format!("{:016x}", hash.digest())
 }
 
-/// Reads a spill file; what is damaged is told by number and left out.
-pub(crate) fn read(path: &Path) -> io::Result<Contents> {
+/// Reads a spill file from its start to its end, or until `found` breaks off; one record is in memory at a time.
+pub(crate) fn read(path: &Path, found: &mut dyn FnMut(Piece) -> ControlFlow<()>) -> io::Result<()> {
     let mut input = BufReader::with_capacity(1 << 18, File::open(path)?);
     let mut magic = Vec::new();
     (&mut input).take(MAX_HEADER as u64).read_until(b'\n', &mut magic)?;
@@ -128,31 +132,43 @@ pub(crate) fn read(path: &Path) -> io::Result<Contents> {
             "not a spill file of a version this tagline reads (it begins with `tagline-spill 1`)",
         ));
     }
-    let mut contents = Contents { torn: true, ..Contents::default() };
     let mut number = 0;
+    let mut ended = false;
     let mut chunk = Vec::new();
     skip_mark(&mut input)?;
     loop {
         chunk.clear();
         // Everything up to the next mark is one record. A length that was damaged is never allocated for.
-        (&mut input).take((MAX_RECORD + MAX_HEADER) as u64).read_until(MARK, &mut chunk)?;
-        if chunk.is_empty() {
-            return Ok(contents);
+        let read = (&mut input).take(LONGEST as u64).read_until(MARK, &mut chunk)?;
+        if read == 0 {
+            if !ended {
+                let _ = found(Piece::Torn);
+            }
+            return Ok(());
         }
         let whole = chunk.pop_if(|last| *last == MARK).is_some();
         number += 1;
-        match parse(&chunk) {
-            Some(Entry::Record(record)) => contents.records.push(record),
+        let flow = match parse(&chunk) {
+            Some(Entry::Record(record)) => found(Piece::Record(record)),
             Some(Entry::End(end)) if !whole => {
-                contents.torn = false;
-                let found = contents.records.len() as u64 + contents.damaged.len() as u64;
-                if end.records > found {
-                    contents.damaged.extend(found + 1..=end.records);
-                }
+                ended = true;
+                // It has a number too: so many less one were found before it.
+                if end.records < number { Continue(()) } else { found(Piece::Damaged(number..=end.records)) }
+            }
+            None if !whole && read == LONGEST => {
+                // No record is so long: the mark behind it is gone.
+                input.skip_until(MARK)?;
+                found(Piece::Damaged(number..=number))
             }
             // Cut off in its midst: the torn tail, no damage of its own.
-            None if !whole => return Ok(contents),
-            _ => contents.damaged.push(number),
+            None if !whole => {
+                let _ = found(Piece::Torn);
+                return Ok(());
+            }
+            _ => found(Piece::Damaged(number..=number)),
+        };
+        if flow.is_break() {
+            return Ok(());
         }
     }
 }

@@ -3,7 +3,8 @@
 mod batches;
 mod gates;
 mod letters;
-mod server;
+mod poison;
+pub(crate) mod server;
 mod stopping;
 mod table;
 

@@ -1,5 +1,8 @@
 //! How a session's id is stored, and what that means for a point's time.
 
+#[cfg(test)]
+mod tests;
+
 use bumpalo::Bump;
 use xxhash_rust::xxh3::xxh3_64;
 

@@ -43,6 +43,7 @@ async fn ledger(state: web::Data<State>) -> HttpResponse {
         "spool": {
             "points": pending.points,
             "bytes": pending.bytes,
+            "diskBytes": pending.disk,
             "limitBytes": pending.limit,
             "oldestAcceptedMs": pending.oldest.map(|at| at / crate::clock::NANOS_PER_MILLI),
         },

@@ -84,9 +84,9 @@ impl fmt::Debug for Readiness {
 }
 
 #[derive(Serialize)]
-struct Ready {
-    status: CheckStatus,
-    checks: Vec<Check>,
+pub(super) struct Ready {
+    pub(super) status: CheckStatus,
+    pub(super) checks: Vec<Check>,
 }
 
 impl Readiness {

@@ -17,6 +17,7 @@ impl Metrics {
     /// The Prometheus text format, version 0.0.4.
     pub fn exposition(&self, ledger: &Ledger, pending: Pending, now: UnixNanos) -> String {
         self.spool_bytes.set(as_gauge(pending.bytes));
+        self.spool_disk_bytes.set(as_gauge(pending.disk));
         self.spool_limit_bytes.set(as_gauge(pending.limit));
         self.spool_points.set(as_gauge(pending.points));
         let oldest = pending.oldest.map_or(0, |oldest| now.saturating_sub(oldest).max(0));

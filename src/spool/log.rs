@@ -24,6 +24,7 @@ mod health;
 mod keeper;
 #[cfg(test)]
 mod model;
+pub(crate) mod offline;
 mod reader;
 mod recover;
 pub(crate) mod scan;
@@ -39,8 +40,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -58,6 +60,8 @@ pub(crate) const LOCK: &str = "lock";
 const HEADROOM: &str = "headroom";
 const HEADROOM_NEW: &str = "headroom.new";
 const GATHERED: &str = "gathered.new";
+/// How often, over about a second, the lock is asked for.
+const LOCK_TRIES: u32 = 10;
 /// What the name of a file ends with that could not be used.
 pub(crate) const SET_ASIDE: &str = ".set-aside";
 
@@ -86,6 +90,8 @@ pub(in crate::spool) struct Sizes {
     segment: u64,
     /// Space that is kept for the cursor.
     headroom: usize,
+    /// What each of the cursor's files has at least, so that a full disk takes a cursor.
+    cursor: u64,
     /// How much of a destination's backlog is read ahead of its lane.
     ahead: usize,
 }
@@ -95,6 +101,8 @@ impl Sizes {
         Self {
             segment: (options.max_bytes / SEGMENTS).clamp(SEGMENT_BYTES.start, SEGMENT_BYTES.end),
             headroom: usize::try_from((options.max_bytes / 64).clamp(64 << 10, 4 << 20)).unwrap_or(4 << 20),
+            // Enough for hundreds of tenants; it grows when it is half full.
+            cursor: 64 << 10,
             ahead: 512 << 10,
         }
     }
@@ -171,8 +179,9 @@ pub(in crate::spool) fn assemble(
     lock: Option<File>,
 ) -> io::Result<Parts> {
     let recovered = recover::recover(&*storage, ledger, &metrics)?;
-    #[expect(clippy::disallowed_methods, reason = "what is in it was admitted, and the spool's bound is its bound")]
-    let (jobs, job_queue) = channel();
+    #[expect(clippy::disallowed_methods, reason = "bounded by admission: what waits for a commit is reserved bytes")]
+    let (jobs, job_queue) = std::sync::mpsc::channel();
+    // A wake that finds one waiting is that one.
     let (keeper, wakes) = sync_channel(1);
     let has_headroom = storage.list()?.iter().any(|name| name == HEADROOM);
     let log = Log {
@@ -187,7 +196,8 @@ pub(in crate::spool) fn assemble(
     };
     let bounds = Bounds { bytes: options.max_bytes, memory: options.max_memory, on_full: options.on_full };
     let writer = Writer::new(Arc::clone(&storage), metrics, sizes.segment, recovered.next);
-    let keeper = Keeper::new(storage, sizes.headroom, has_headroom);
+    let mut keeper = Keeper::new(storage, sizes.headroom, has_headroom);
+    keeper.reserve(sizes.cursor);
     let core = Arc::new(Core::new(bounds, clock, Some(log), recovered.segments));
     for name in recovered.set_aside {
         core.set_aside(name);
@@ -214,7 +224,7 @@ impl Log {
     }
 
     pub(in crate::spool) fn wake_keeper(&self) {
-        // One that was asked already, or has ended, needs to be asked no more.
+        // One that waits already is as good, and a keeper that has ended needs to do nothing more.
         let _ = self.keeper.try_send(Wake::Now);
     }
 
@@ -246,7 +256,18 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join(LOCK);
     let mut file =
         fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    match file.try_lock() {
+    let mut tried = 0;
+    let taken = loop {
+        match file.try_lock() {
+            // Who only looks whether somebody holds it (`tagline spool`) holds it for that moment.
+            Err(fs::TryLockError::WouldBlock) if tried < LOCK_TRIES => {
+                tried += 1;
+                std::thread::park_timeout(Duration::from_millis(100));
+            }
+            taken => break taken,
+        }
+    };
+    match taken {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
             let mut owner = String::new();
@@ -256,7 +277,8 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
         }
         Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
     }
-    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(failed)?;
+    // For people: it is the lock that counts, and a full disk may have no room for a name.
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     Ok(file)
 }
 

@@ -1,5 +1,8 @@
 //! One destination's queue: lines in memory, oldest first, and how much of the log may hold older ones.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::log::segment::Owner;
 use super::state::Waiting;
 use crate::clock::UnixNanos;
 
@@ -37,14 +41,20 @@ pub(super) struct Queue {
     pub(super) unread: Range<u64>,
     /// Whether somebody reads.
     pub(super) reading: bool,
-    /// Whether the last was an old one, while they take turns.
-    newest_next: bool,
+    /// Bytes that the old had more than the new, while they take turns. In bytes: one record can be a thousand times another, and small fresh ones
+    /// would drown between large old ones.
+    owed: u64,
     pub(super) arrived: Arc<Notify>,
     /// Whether the lanes have been told of it.
     pub(super) announced: bool,
 }
 
 impl Queue {
+    /// One that begins with what the log may hold, and tells `arrived` of what comes.
+    pub(super) fn beginning(unread: Range<u64>, arrived: Arc<Notify>) -> Self {
+        Self { unread, arrived, ..Self::default() }
+    }
+
     pub(super) fn wake(&self) {
         self.arrived.notify_one();
     }
@@ -69,6 +79,40 @@ impl Queue {
         self.ahead.push_back(waiting);
     }
 
+    /// Whether nothing waits in it, here or on the disk.
+    pub(super) fn is_empty(&self) -> bool {
+        self.resident.is_empty() && self.ahead.is_empty() && self.unread.is_empty() && !self.reading
+    }
+
+    /// What is in memory of these owners waits in another queue from now on.
+    pub(super) fn move_to(&mut self, other: &mut Self, of: impl Fn(&Owner) -> bool) {
+        for (from, to) in [(&mut self.resident, &mut other.resident), (&mut self.ahead, &mut other.ahead)] {
+            for waiting in std::mem::take(from) {
+                if of(&waiting.origin.owner) { to.push_back(waiting) } else { from.push_back(waiting) }
+            }
+        }
+        self.weigh();
+        other.weigh();
+    }
+
+    /// What waits in another queue waits in this one.
+    pub(super) fn join(&mut self, mut other: Self) {
+        other.move_to(self, |_| true);
+        // In the order of acceptance, as everything that gives way expects it.
+        self.resident.make_contiguous().sort_by_key(|waiting| waiting.origin.sequence);
+        self.unread = match (self.unread.is_empty(), other.unread.is_empty()) {
+            (_, true) => self.unread.clone(),
+            (true, _) => other.unread,
+            _ => self.unread.start.min(other.unread.start)..self.unread.end.max(other.unread.end),
+        };
+        self.wake();
+    }
+
+    fn weigh(&mut self) {
+        self.resident_bytes = self.resident.iter().map(Waiting::cost).sum();
+        self.whole = self.resident.iter().filter(|waiting| waiting.is_whole()).count();
+    }
+
     pub(super) fn resident_bytes(&self) -> u64 {
         self.resident_bytes
     }
@@ -76,23 +120,31 @@ impl Queue {
     pub(super) fn turn(&mut self) -> Turn {
         let shared = self.is_behind();
         if shared
-            && std::mem::replace(&mut self.newest_next, false)
-            && let Some(newest) = self.pop(VecDeque::pop_back)
+            && self.owed > 0
+            && let Some(newest) = self.newest()
         {
             return Turn::Has(newest);
         }
-        self.newest_next = shared;
-        if let Some(oldest) = self.ahead.pop_front() {
-            return Turn::Has(oldest);
+        // Nothing new waits, or it had its share: no claim piles up meanwhile.
+        self.owed = 0;
+        let oldest = match self.ahead.pop_front() {
+            None if self.unread.is_empty() => self.pop(VecDeque::pop_front),
+            None if !self.reading => return Turn::Read,
+            // While the disk is read there is no need to stand still.
+            None => return self.newest().map_or(Turn::Wait, Turn::Has),
+            ahead => ahead,
+        };
+        let Some(oldest) = oldest else { return Turn::Wait };
+        if shared {
+            self.owed = oldest.lines.len() as u64;
         }
-        if self.unread.is_empty() {
-            return self.pop(VecDeque::pop_front).map_or(Turn::Wait, Turn::Has);
-        }
-        if !self.reading {
-            return Turn::Read;
-        }
-        // While the disk is read there is no need to stand still.
-        self.pop(VecDeque::pop_back).map_or(Turn::Wait, Turn::Has)
+        Turn::Has(oldest)
+    }
+
+    fn newest(&mut self) -> Option<Waiting> {
+        let newest = self.pop(VecDeque::pop_back)?;
+        self.owed = self.owed.saturating_sub(newest.lines.len() as u64);
+        Some(newest)
     }
 
     fn is_behind(&self) -> bool {
@@ -161,8 +213,7 @@ impl Queue {
                 }
             }
         }
-        self.resident_bytes = self.resident.iter().map(Waiting::cost).sum();
-        self.whole = self.resident.iter().filter(|waiting| waiting.is_whole()).count();
+        self.weigh();
         taken
     }
 }

@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::aside::Asides;
 use super::books::{Books, Excess};
 use super::log::Log;
 use super::log::segment::{Owner, Tally};
@@ -18,11 +20,14 @@ use super::queue::{Queue, Turn};
 use super::{Pending, Refused, Submission};
 use crate::clock::{Clock, UnixNanos};
 use crate::config::OnFull;
-use crate::outcome::{Loss, Outcome};
+use crate::outcome::Outcome;
 
 /// What a record costs beside its lines in memory: its places in the queue and in the table of live records, and the allocation's own head. Without it
 /// a flood of tiny records would need many times the bound.
 pub(super) const RECORD_OVERHEAD: u64 = 256;
+
+/// The least that may wait for its commit: the largest request, and some more.
+const COMMIT_MEMORY: u64 = 128 << 20;
 
 /// Where lines came from; shared by all parts of a divided record.
 #[derive(Debug)]
@@ -57,7 +62,7 @@ impl Waiting {
 pub(super) struct Live {
     pub(super) origin: Arc<Origin>,
     /// Points that have not ended.
-    points: u64,
+    pub(super) points: u64,
     /// How the others did.
     ends: Vec<(Outcome, u64)>,
 }
@@ -81,6 +86,8 @@ pub(super) struct State {
     /// By sequence, so that the first is the oldest.
     pub(super) live: BTreeMap<u64, Live>,
     pub(super) queues: HashMap<Arc<str>, Queue>,
+    /// Accounts whose records of a destination wait apart from the others'.
+    pub(super) aside: Asides,
     /// What lines that wait in memory take, bytes.
     pub(super) resident: u64,
     pub(super) segments: Segments,
@@ -109,6 +116,7 @@ impl Core {
             reserved: 0,
             live: BTreeMap::new(),
             queues: HashMap::new(),
+            aside: Asides::default(),
             resident: 0,
             segments,
         };
@@ -149,6 +157,10 @@ impl Core {
         }
         if cost > self.bounds.bytes {
             return Err(Refused::TooLarge { limit: self.bounds.bytes });
+        }
+        // What waits for its commit lies in memory, and the disk may take its time.
+        if self.log.is_some() && state.reserved + cost > self.bounds.memory.max(COMMIT_MEMORY) {
+            return Err(Refused::Full { retry_after: Duration::from_secs(1) });
         }
         loop {
             // What is done and cannot be deleted fills the disk all the same; what is about to be, not.
@@ -215,9 +227,8 @@ impl Core {
         let waiting = Waiting { origin, lines, points };
         state.resident += waiting.cost();
         self.announce(state, &destination);
-        if let Some(queue) = state.queues.get_mut(&destination) {
-            queue.push(waiting);
-        }
+        let owner = &Arc::clone(&waiting.origin).owner;
+        state.queue_of(owner).push(waiting);
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -235,7 +246,7 @@ impl Core {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.queues.values().for_each(Queue::wake);
+        state.wake();
     }
 
     pub(super) async fn next(self: &Arc<Self>, destination: &Arc<str>) -> Option<Waiting> {
@@ -255,7 +266,7 @@ impl Core {
                         queue.reading = true;
                         let (core, destination) = (Arc::clone(self), Arc::clone(destination));
                         // Its own task: the future that asked for it may be dropped.
-                        tokio::task::spawn_blocking(move || core.read_backlog(&destination));
+                        tokio::task::spawn_blocking(move || core.read_backlog(&destination, None));
                     }
                     Turn::Wait => {}
                 }
@@ -280,7 +291,7 @@ impl Core {
                 Turn::Wait => return None,
             }
             drop(state);
-            self.read_backlog(destination);
+            self.read_backlog(destination, None);
         }
     }
 
@@ -320,55 +331,13 @@ impl Core {
     pub(super) fn give_back(&self, waiting: Waiting) {
         let mut state = self.lock();
         state.resident += waiting.cost();
-        let queue = state.queues.entry(Arc::clone(&waiting.origin.owner.destination)).or_default();
-        queue.give_back(waiting);
-    }
-
-    /// The oldest lines in memory give way to newer ones: the log has them.
-    fn evict(&self, state: &mut State) {
-        while state.resident > self.bounds.memory {
-            // Of parts of records the log has only the whole: a queue of nothing else has nothing to give.
-            let State { queues, resident, live, .. } = &mut *state;
-            let most = queues.values_mut().filter(|queue| queue.can_evict()).max_by_key(|queue| queue.resident_bytes());
-            let Some(most) = most else { return };
-            while *resident > self.bounds.memory
-                && let Some(waiting) = most.evict()
-            {
-                *resident = resident.saturating_sub(waiting.cost());
-                live.remove(&waiting.origin.sequence);
-            }
-        }
-    }
-
-    /// Makes room by losing the oldest, counted; `false` if nothing can go (all is on its way).
-    fn drop_oldest(&self, state: &mut State) -> bool {
-        if self.log.is_some() {
-            return self.drop_oldest_segment(state);
-        }
-        let oldest = state.queues.values_mut().filter(|queue| queue.oldest().is_some()).min_by_key(|q| q.oldest());
-        let Some(waiting) = oldest.and_then(Queue::take_oldest) else {
-            return false;
-        };
-        state.left_queue(&waiting);
-        let Waiting { origin, points, .. } = &waiting;
-        let Owner { account, destination } = &origin.owner;
-        let points = u64::from(*points);
-        account.ended(Outcome::Lost(Loss::DroppedOldest), points);
-        state.points = state.points.saturating_sub(points);
-        // A part of it may be on its way: what the record holds is free when that has ended.
-        if let Some(live) = state.live.get_mut(&origin.sequence) {
-            live.points = live.points.saturating_sub(points);
-            if live.points == 0 {
-                state.live.remove(&origin.sequence);
-                state.books.free(account, destination, origin.tally.bytes);
-            }
-        }
-        true
+        let owner = &Arc::clone(&waiting.origin).owner;
+        state.queue_of(owner).give_back(waiting);
     }
 
     /// Every reader looks again.
     pub(super) fn wake(&self) {
-        self.lock().queues.values().for_each(Queue::wake);
+        self.lock().wake();
     }
 
     /// From this size on a segment is sealed.
@@ -389,8 +358,13 @@ impl State {
         self.live.insert(origin.sequence, live);
     }
 
+    fn wake(&self) {
+        self.queues.values().for_each(Queue::wake);
+        self.aside.wake();
+    }
+
     /// It waits in no queue any more.
-    fn left_queue(&mut self, waiting: &Waiting) {
+    pub(super) fn left_queue(&mut self, waiting: &Waiting) {
         self.resident = self.resident.saturating_sub(waiting.cost());
     }
 }

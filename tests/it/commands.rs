@@ -30,7 +30,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn help_of_every_command_has_examples_and_ends_with_0() {
     let folder = tempfile::tempdir().unwrap();
-    for command in [&[][..], &["serve"], &["check"], &["setup"], &["token"], &["replay"]] {
+    for command in [&[][..], &["serve"], &["check"], &["setup"], &["token"], &["replay"], &["spool"]] {
         let ran = tagline(folder.path(), &[command, &["--help"]].concat(), &[]).await;
         assert_eq!(ran.code, Some(0), "{command:?}: {ran:?}");
         let examples = ran.stdout.split("Examples:").nth(1).unwrap_or_else(|| panic!("{command:?}: {}", ran.stdout));
@@ -44,7 +44,7 @@ async fn help_of_every_command_has_examples_and_ends_with_0() {
 #[tokio::test]
 async fn wrong_arguments_end_with_2_and_say_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 11] = [
         &["no-such-command"],
         &["serve", "--no-such-option"],
         &["check", "surplus"],
@@ -54,6 +54,8 @@ async fn wrong_arguments_end_with_2_and_say_what_is_wrong() {
         &["token", "--tenant", "not a tenant!", "--write-key"],
         &["setup", "--retention", "soon"],
         &["replay", "--rate", "0"],
+        &["spool", "--no-such-option"],
+        &["spool", "--config", "no-such-file.toml"],
     ];
     for arguments in wrong {
         let ran = tagline(folder.path(), arguments, &[]).await;

@@ -4,7 +4,10 @@
 //! - [`Gateway`]: the binary under test with a configuration of its own, on ports that the kernel picks.
 //! - [`tagline()`]: a command of the binary, run to its end.
 //! - [`events()`], [`post`] and [`Totals`]: events in bulk, and what the ledger says of them.
-//! - [`Link`]: a way to a server on which one request gets stuck.
+//! - [`Sender`], [`Load`] and [`Verdict`]: numbered events, alone or as a load that goes on, and whether each is stored once.
+//! - [`Link`], [`Switch`] and [`Relay`]: ways to a server: one on which a request gets stuck, one that can be cut, and one that remembers
+//!   whose points went over it.
+//! - [`Disk`]: one that can be full.
 //! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
@@ -17,23 +20,31 @@
 
 pub mod browser;
 pub mod command;
+pub mod disk;
 pub mod events;
 pub mod gateway;
 pub mod http;
 pub mod influx;
 pub mod keys;
 pub mod link;
+pub mod load;
+pub mod numbered;
 pub mod process;
+pub mod relay;
 pub mod sending;
 
 pub use browser::{Page, Tab, browser};
 pub use command::{Ran, tagline};
+pub use disk::Disk;
 pub use events::{Totals, event, events, now_ms, post};
 pub use gateway::{ACME_KEY, GLOBEX_KEY, Gateway, IN_MEMORY, config_for};
 pub use http::{Answer, Connection, client};
-pub use influx::{Bucket, Influx, Row, influx};
+pub use influx::{Bucket, Influx, Row, flux_string, influx};
 pub use keys::{SigningKey, claims};
-pub use link::Link;
+pub use link::{Link, Switch};
+pub use load::{Load, Pace};
+pub use numbered::{Counts, Fate, Sender, Verdict, numbers};
+pub use relay::Relay;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -70,6 +81,11 @@ where
             }
         }
     }
+}
+
+/// A whole number that `make soak` sets, or what holds in `make test`.
+pub fn from_environment(name: &str, otherwise: u32) -> u32 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
 /// A name that no other test has: `PREFIX-` and random characters.

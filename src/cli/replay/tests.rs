@@ -1,5 +1,8 @@
 use super::*;
 
+mod logs;
+mod pauses;
+
 const PACE: Pace = Pace {
     backoff: Duration::from_millis(2),
     backoff_cap: Duration::from_millis(20),
@@ -8,14 +11,12 @@ const PACE: Pace = Pace {
     linger: Duration::from_millis(10),
 };
 
-fn unreachable_influx() -> Influx {
-    // A port that was just free: nobody listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+fn influx_at(url: String) -> Influx {
     Influx {
-        url: format!("http://127.0.0.1:{port}"),
+        url,
         org: "o".to_owned(),
         bucket: "b".into(),
-        token: "t".to_owned().into(),
+        token: "a-token".to_owned().into(),
         create_bucket: false,
         gzip: true,
         timeout: Duration::from_secs(1),
@@ -24,9 +25,37 @@ fn unreachable_influx() -> Influx {
     }
 }
 
+fn unreachable_influx() -> Influx {
+    // A port that was just free: nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    influx_at(format!("http://127.0.0.1:{port}"))
+}
+
+async fn run_at(path: &Path, influx: Option<&Influx>, rate: Option<u32>, patience: Duration) -> Result<(), Failure> {
+    let dir = path.parent().unwrap();
+    let way = |influx| Way {
+        influx,
+        dir,
+        max_dead_letters: (1 << 20).into(),
+        clock: Clock::system(),
+        pace: PACE,
+        patience,
+        rate,
+    };
+    replay(path, false, influx, way).await
+}
+
 async fn run(path: &Path, dry_run: bool, influx: Option<&Influx>) -> Result<(), Failure> {
-    let args = ReplayArgs { path: Some(path.to_owned()), dry_run, rate: None };
-    replay(args, influx, path.parent().unwrap(), 1 << 20, Clock::system(), PACE, Duration::from_millis(300)).await
+    match dry_run {
+        true => replay(path, true, None, |_| panic!("a dry run sends nothing")).await,
+        false => run_at(path, influx, None, PATIENCE).await,
+    }
+}
+
+/// What a look at one file says.
+fn told(path: &Path) -> Told {
+    let [source] = &source::sources(path).unwrap()[..] else { panic!("one source in {}", path.display()) };
+    source.look().unwrap().count().unwrap()
 }
 
 const LETTER: &str = r#"{"time":"2026-01-01T00:00:00Z","tenant":"acme","bucket":"b","reason":"r","line":"m v=1 1"}"#;
@@ -38,11 +67,24 @@ fn a_letters_file(dir: &Path) -> PathBuf {
 }
 
 #[test]
-fn damaged_letters_are_told_by_number_and_a_torn_tail_is_seen() {
+fn damaged_letters_are_told_and_a_torn_tail_is_seen() {
     let dir = tempfile::tempdir().unwrap();
-    let source = source::read(&a_letters_file(dir.path())).unwrap();
-    assert_eq!(source.points(), 2);
-    assert!(!source.tell(dir.path()));
+    let told = told(&a_letters_file(dir.path()));
+    assert_eq!((told.points, told.records, told.damaged), (2, 2, true));
+}
+
+#[test]
+fn a_file_without_a_line_end_is_read_through_a_bounded_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("acme.jsonl");
+    let mut text = vec![b'x'; 50 << 20];
+    text.extend_from_slice(format!("\n{LETTER}\n").as_bytes());
+    std::fs::write(&file, text).unwrap();
+    let used = allocation_counter::measure(|| {
+        let told = told(&file);
+        assert_eq!((told.points, told.damaged), (1, true));
+    });
+    assert!(used.bytes_max < 40 << 20, "{} bytes at once", used.bytes_max);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,10 +115,10 @@ async fn without_an_influxdb_it_is_misuse() {
 async fn a_server_that_is_away_is_a_failure_and_the_file_can_be_replayed_again() {
     let dir = tempfile::tempdir().unwrap();
     let file = a_letters_file(dir.path());
-    let failure = run(&file, false, Some(&unreachable_influx())).await.unwrap_err();
+    let failure = run_at(&file, Some(&unreachable_influx()), None, Duration::from_millis(300)).await.unwrap_err();
     assert!(failure.code() == 1 && failure.to_string().contains("run replay again"), "{failure}");
     let kept = dir.path().join("acme.jsonl.replaying");
-    assert_eq!(source::read(&kept).unwrap().points(), 2);
-    assert_eq!(source::files(dir.path()).unwrap(), vec![kept.clone()]);
-    assert_eq!(source::claim(&kept).unwrap(), kept);
+    assert_eq!(told(&kept).points, 2);
+    assert_eq!(source::sources(dir.path()).unwrap()[0].path, kept);
+    assert_eq!(source::claimed(&kept).unwrap(), kept);
 }

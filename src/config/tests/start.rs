@@ -22,6 +22,13 @@ fn a_start_without_settings_has_a_demo_tenant_on_loopback_and_files() {
 }
 
 #[test]
+fn a_start_without_settings_drains_at_once_wherever_it_listens() {
+    let delay = |env: &[(&str, &str)]| Case::empty().env(env).good().server.drain_delay;
+    assert!(delay(&[]).is_zero() && delay(&[("TAGLINE__SERVER__LISTEN", "127.0.0.1:0")]).is_zero());
+    assert_eq!(delay(&[("TAGLINE__SERVER__DRAIN_DELAY", "5s")]), std::time::Duration::from_secs(5));
+}
+
+#[test]
 fn every_start_without_settings_has_another_key() {
     let key =
         |_| Case::empty().good().tenants.into_values().next().unwrap().keys["demo"].key.expose_secret().to_owned();

@@ -46,9 +46,10 @@ async fn a_missing_bucket_pauses_only_itself() {
     rig.send(&acme, "missing", &lines("acme", 0..10)).await;
     let state = until_state(&rig.delivery, "missing", |state| matches!(state, LaneState::Paused(_))).await;
     assert!(
-        matches!(&state, LaneState::Paused(why) if why.contains("\"missing\"") && why.contains("create_bucket")),
+        matches!(&state, LaneState::Paused(why) if why.contains("\"missing\"") && why.contains("set influxdb.create_bucket")),
         "{state:?}"
     );
+    assert!(!format!("{state:?}").contains("could not be created"), "it was tried without leave: {state:?}");
     for n in 0..20 {
         rig.send(&other, "main", &lines("other", n..n + 1)).await;
     }
@@ -64,13 +65,15 @@ async fn a_bucket_that_is_forbidden_does_not_hold_those_that_are_not() {
     let server = Server::start(|request| if request.bucket == "closed" { status(403) } else { ok() }).await;
     let rig = rig(&server);
     let (acme, other) = (Account::detached("acme"), Account::detached("other"));
+    // Also before anything else was delivered.
     rig.send(&acme, "closed", &lines("acme", 0..1)).await;
+    until_state(&rig.delivery, "closed", |state| matches!(state, LaneState::Paused(_))).await;
     for n in 0..200 {
         rig.send(&other, "main", &lines("other", n..n + 1)).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(until_state(&rig.delivery, "main", |_| true).await, LaneState::Flowing);
     }
     assert_eq!(settled(&other).await.delivered, 200);
-    until_state(&rig.delivery, "main", |state| *state == LaneState::Flowing).await;
     until_state(&rig.delivery, "closed", |state| matches!(state, LaneState::Paused(_))).await;
 }
 
@@ -148,20 +151,33 @@ async fn a_batch_that_alone_gets_a_500_is_divided_and_only_its_poison_is_buried(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_write_does_not_stop_the_others() {
-    let server = Server::start(|request| match request.lines[0].contains("slow") {
-        true => Reply::Slow(Duration::from_millis(300)),
-        false => ok(),
+async fn a_write_that_times_out_is_tried_again_and_nothing_is_lost() {
+    let server = Server::start(|request| match request.number {
+        0 | 1 => Reply::Slow(Duration::from_secs(5)),
+        _ => ok(),
     })
     .await;
     let rig = rig(&server);
+    let acme = Account::detached("acme");
+    rig.send(&acme, "main", &lines("acme", 0..10)).await;
+    until_state(&rig.delivery, "main", |state| *state == LaneState::BackingOff).await;
+    assert_eq!(settled(&acme).await.delivered, 10);
+    until_state(&rig.delivery, "main", |state| *state == LaneState::Flowing).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_write_does_not_stop_the_others() {
+    let server = Server::start(|request| match request.lines[0].contains("slow") {
+        true => Reply::Slow(Duration::from_secs(3)),
+        false => ok(),
+    })
+    .await;
+    let rig = rig_with(Some(&Influx { timeout: Duration::from_secs(20), ..influx(&server.url()) }), 1 << 20);
     let (slow, quick) = (Account::detached("slow"), Account::detached("quick"));
     rig.send(&slow, "main", &["m,t=slow v=1i 1".to_owned()]).await;
     tokio::time::sleep(PACE.linger * 3).await;
-    let started = Instant::now();
     rig.send(&quick, "main", &lines("quick", 0..10)).await;
     settled(&quick).await;
-    assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
     assert_eq!(slow.totals().pending, 1);
     assert_eq!(settled(&slow).await.delivered, 1);
     assert_eq!(server.most_in_flight(), 2);

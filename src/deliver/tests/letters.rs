@@ -90,7 +90,7 @@ fn what_replay_has_sent_counts_and_goes_first_and_what_it_works_on_does_neither(
     write(&letters, "flood", "m flood=0").unwrap();
     std::fs::rename(folder.join("flood.jsonl"), folder.join("flood.jsonl.replaying")).unwrap();
     let sent = ["flood.jsonl.replaying.done", "flood.00000001.jsonl.replaying.1.done"].map(|name| folder.join(name));
-    sent.iter().for_each(|path| std::fs::write(path, "x".repeat(4_900)).unwrap());
+    sent.iter().for_each(|path| std::fs::write(path, "x\n".repeat(2_450)).unwrap());
     // Another store: it counts anew.
     let letters = DeadLetters::new(dir.path(), shared(), Clock::system(), Arc::clone(&metrics));
     for n in 1..60 {

@@ -9,25 +9,25 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 /// One write as the server saw it.
-pub(super) struct Request {
-    pub(super) bucket: String,
-    pub(super) lines: Vec<String>,
+pub(crate) struct Request {
+    pub(crate) bucket: String,
+    pub(crate) lines: Vec<String>,
     /// How many writes came before.
-    pub(super) number: usize,
+    pub(crate) number: usize,
 }
 
 /// The answer to one write.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Status(u16, String),
     /// Nothing for so long, then 204.
     Slow(Duration),
 }
 
-pub(super) fn ok() -> Reply {
+pub(crate) fn ok() -> Reply {
     Reply::Status(204, String::new())
 }
 
-pub(super) fn status(status: u16) -> Reply {
+pub(crate) fn status(status: u16) -> Reply {
     Reply::Status(status, String::new())
 }
 
@@ -42,7 +42,7 @@ struct Seen {
     sizes: Vec<usize>,
 }
 
-pub(super) struct Server {
+pub(crate) struct Server {
     port: u16,
     seen: Arc<Mutex<Seen>>,
     task: tokio::task::JoinHandle<()>,
@@ -55,11 +55,11 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub(super) async fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::on(0, script).await
     }
 
-    pub(super) async fn on(port: u16, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn on(port: u16, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (seen, script) = (Arc::new(Mutex::new(Seen::default())), Arc::new(script));
@@ -73,29 +73,29 @@ impl Server {
         Self { port, seen, task }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(super) fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         self.seen.lock().unwrap().writes
     }
 
-    pub(super) fn most_in_flight(&self) -> usize {
+    pub(crate) fn most_in_flight(&self) -> usize {
         self.seen.lock().unwrap().most_in_flight
     }
 
     /// The lines of each write in the order that they came.
-    pub(super) fn sizes(&self) -> Vec<usize> {
+    pub(crate) fn sizes(&self) -> Vec<usize> {
         self.seen.lock().unwrap().sizes.clone()
     }
 
     /// What was answered with 204, sorted; twice delivered stands here twice.
-    pub(super) fn stored(&self, bucket: &str) -> Vec<String> {
+    pub(crate) fn stored(&self, bucket: &str) -> Vec<String> {
         let mut lines = self.seen.lock().unwrap().stored.get(bucket).cloned().unwrap_or_default();
         lines.sort();
         lines

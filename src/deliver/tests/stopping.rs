@@ -2,6 +2,31 @@
 
 use super::server::{Reply, ok, status};
 use super::*;
+use crate::config::TenantId;
+use crate::outcome::Ledger;
+use crate::spool::Options;
+
+/// All that a spill file holds.
+#[derive(Default)]
+struct Contents {
+    records: Vec<Spilled>,
+    damaged: Vec<u64>,
+    torn: bool,
+}
+
+fn read_all(path: &std::path::Path) -> Contents {
+    let mut contents = Contents::default();
+    read_spill(path, &mut |piece| {
+        match piece {
+            Piece::Record(record) => contents.records.push(record),
+            Piece::Damaged(numbers) => contents.damaged.extend(numbers),
+            Piece::Torn => contents.torn = true,
+        }
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    contents
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_flushes_what_waits_without_lingering() {
@@ -36,7 +61,7 @@ async fn what_the_server_does_not_take_is_spilled_whole_and_settled() {
         assert_eq!((acme.totals().spilled, other.totals().spilled), (30, 1));
         assert!(acme.totals().balances() && acme.totals().pending == 0 && rig.spool.pending().bytes == 0);
 
-        let contents = read_spill(&path).unwrap();
+        let contents = read_all(&path);
         assert_eq!((contents.damaged.len(), contents.torn), (0, false));
         let text: Vec<u8> = contents.records.iter().flat_map(|record| record.lines.clone()).collect();
         let wanted: String = lines("acme", 0..30).join("\n") + "\nm,tenant_id=other s=\"two\nlines\" 1\n";
@@ -78,6 +103,42 @@ async fn points_that_cannot_even_be_spilled_are_counted_as_lost() {
     assert!(totals.balances());
 }
 
+/// Delivery from a log in a folder that a test keeps, and the account of acme.
+fn durable(dir: &std::path::Path, server: &Server) -> (Spool, Delivery, Arc<Account>) {
+    let (clock, metrics) = (Clock::system(), Arc::new(Metrics::new().unwrap()));
+    let options = Options { dir: dir.join("log"), max_bytes: 16 << 20, max_memory: 1 << 20, on_full: OnFull::Reject };
+    let ledger = Ledger::default();
+    let spool = Spool::open(&options, &ledger, clock.clone(), Arc::clone(&metrics)).unwrap();
+    let influx = influx(&server.url());
+    let (dir, pool) = (dir.to_owned(), spool.clone());
+    let delivery = Delivery::launch(Some(&influx), dir, 1 << 20, PACE, pool, clock, metrics).unwrap();
+    (spool, delivery, ledger.account(&TenantId::parse("acme").unwrap()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_does_not_take_of_a_durable_spool_waits_for_the_next_start_and_is_not_spilled() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(|request| if request.bucket == "fine" { ok() } else { status(503) }).await;
+    let (spool, delivery, acme) = durable(dir.path(), &server);
+    for (bucket, range) in [("main", 0..30), ("fine", 30..37), ("other", 37..40)] {
+        let lines = Bytes::from(lines("acme", range.clone()).join("\n") + "\n");
+        let (account, destination) = (Arc::clone(&acme), bucket.into());
+        let points = u32::try_from(range.len()).unwrap();
+        spool.append(Submission { account, share: 1.0, destination, points, lines }).await.unwrap();
+    }
+    let stopped = delivery.stop(Duration::from_secs(10)).await;
+    assert_eq!(stopped, Stopped { flushed: stopped.flushed, waiting: 33, ..Stopped::default() });
+    let totals = acme.totals();
+    assert_eq!((totals.delivered, totals.pending, totals.spilled, totals.balances()), (7, 33, 0, true));
+    assert!(!dir.path().join("spill").exists());
+    spool.shut_down().await;
+
+    let server = Server::start(|_| ok()).await;
+    let (_spool, _delivery, acme) = durable(dir.path(), &server);
+    assert_eq!(settled(&acme).await.delivered, 40);
+    assert_eq!((server.stored("main").len(), server.stored("fine").len(), server.stored("other").len()), (30, 0, 3));
+}
+
 async fn a_spill(dir: &std::path::Path) -> PathBuf {
     let spool = Spool::in_memory(1 << 20, OnFull::Reject, Clock::system());
     for n in 0..5 {
@@ -95,7 +156,7 @@ async fn a_damaged_record_is_told_by_number_and_the_others_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = a_spill(dir.path()).await;
     let whole = std::fs::read(&path).unwrap();
-    let contents = read_spill(&path).unwrap();
+    let contents = read_all(&path);
     assert_eq!((contents.records.len(), contents.damaged.len(), contents.torn), (5, 0, false));
 
     let marks: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] == 0xFF).collect();
@@ -104,14 +165,14 @@ async fn a_damaged_record_is_told_by_number_and_the_others_are_read() {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x01;
         std::fs::write(&path, &damaged).unwrap();
-        let contents = read_spill(&path).unwrap();
+        let contents = read_all(&path);
         assert_eq!(contents.damaged, [3], "byte {at}");
         assert_eq!((contents.records.len(), contents.torn), (4, false), "byte {at}");
     }
     // Torn anywhere: what is whole before the tear is read, and the tear is told.
     for at in [marks[1] + 5, marks[3] - 1, marks[5], whole.len() - 3] {
         std::fs::write(&path, &whole[..at]).unwrap();
-        let contents = read_spill(&path).unwrap();
+        let contents = read_all(&path);
         assert!(contents.torn, "torn at {at}");
         assert_eq!(contents.damaged.len(), 0);
         assert_eq!(

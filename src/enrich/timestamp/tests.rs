@@ -36,6 +36,31 @@ fn the_low_digits_without_seq_are_the_lane_and_a_counter() {
     assert_eq!(ticks.low_digits(999), 999_001);
 }
 
+mod property {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(crate::property::config(64))]
+
+        /// What `docs/data-model.md` says of the counter: two events of one millisecond meet when a multiple of 1,000 lies between them, and
+        /// never otherwise; two lanes never do.
+        #[test]
+        fn only_events_a_multiple_of_a_thousand_apart_have_the_same_low_digits(
+            before in 0_usize..5_000, apart in 1_usize..5_000, lane in 0_u16..1_000, other in 0_u16..1_000,
+        ) {
+            let ticks = Ticks::default();
+            let digits: Vec<i64> = (0..=before + apart).map(|_| ticks.low_digits(lane)).collect();
+            prop_assert_eq!(digits[before] == digits[before + apart], apart % 1_000 == 0);
+            prop_assert!(digits.iter().all(|digits| (0..1_000_000).contains(digits)));
+            let there = Ticks::default();
+            let shared = digits.iter().any(|digits| there.low_digits(other) == *digits);
+            prop_assert_eq!(shared, lane == other);
+        }
+    }
+}
+
 #[test]
 fn milliseconds_are_floored_and_whole_ones_stay_exact() {
     for (sent, wanted) in [

@@ -83,12 +83,13 @@ impl Cursor {
         let (mut newest, mut bad) = (None::<Self>, Vec::new());
         for name in FILES.iter().filter(|file| names.iter().any(|name| name == **file)) {
             match read(storage, name) {
-                Ok(Some(cursor)) => {
+                Ok(Content::Whole(cursor)) => {
                     if newest.as_ref().is_none_or(|newest| newest.generation < cursor.generation) {
                         newest = Some(cursor);
                     }
                 }
-                Ok(None) => bad.push(Bad { name: (*name).to_owned(), unreadable: None }),
+                Ok(Content::Blank) => {}
+                Ok(Content::Bad) => bad.push(Bad { name: (*name).to_owned(), unreadable: None }),
                 Err(error) => bad.push(Bad { name: (*name).to_owned(), unreadable: Some(error) }),
             }
         }
@@ -96,8 +97,8 @@ impl Cursor {
     }
 
     /// Writes it over the older file and makes it durable. After an error that file may hold anything, so the next try is of the same generation:
-    /// one more would go over the good one.
-    pub(crate) fn write(&self, storage: &dyn Storage) -> io::Result<()> {
+    /// one more would go over the good one. How long it is, bytes.
+    pub(crate) fn write(&self, storage: &dyn Storage) -> io::Result<u64> {
         let name = FILES[usize::from(self.generation % 2 == 1)];
         let body = serde_json::to_vec(self)?;
         let mut text = first_line(&body).into_bytes();
@@ -110,29 +111,63 @@ impl Cursor {
         write_full(&*file, &text, 0)?;
         file.sync()?;
         // Not only after a creation: that may have been an earlier try, which failed before it came here.
-        storage.sync()
+        storage.sync()?;
+        Ok(text.len() as u64)
     }
+}
+
+/// Sees to it that both files have so many bytes, with zeros behind what they hold: a cursor that fits into them can be written on a full disk, and
+/// without one nothing could be deleted from it.
+pub(crate) fn reserve(storage: &dyn Storage, bytes: u64) -> io::Result<()> {
+    let zeros = [0; 4 << 10];
+    for name in FILES {
+        let file = match storage.open(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => storage.create(name)?,
+            opened => opened?,
+        };
+        let mut at = file.len()?;
+        while at < bytes {
+            let some = zeros.len().min(usize::try_from(bytes - at).unwrap_or(usize::MAX));
+            write_full(&*file, &zeros[..some], at)?;
+            at += some as u64;
+        }
+        file.sync()?;
+    }
+    storage.sync()
+}
+
+/// What a cursor's file holds.
+enum Content {
+    /// Nothing, or only zeros, where a cursor would begin: it was never written.
+    Blank,
+    /// Something that is no whole cursor.
+    Bad,
+    Whole(Cursor),
 }
 
 fn first_line(body: &[u8]) -> String {
     format!("{MAGIC}{:08x} {}\n", crc32c::crc32c(body), body.len())
 }
 
-fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<Cursor>> {
+fn read(storage: &dyn Storage, name: &str) -> io::Result<Content> {
     let file = storage.open(name)?;
     let mut head = [0; HEAD];
     let seen = read_full(&*file, &mut head, 0)?;
-    let Some((start, length)) = announced(&head[..seen]) else { return Ok(None) };
+    if head[..seen].iter().all(|byte| *byte == 0) {
+        return Ok(Content::Blank);
+    }
+    let Some((start, length)) = announced(&head[..seen]) else { return Ok(Content::Bad) };
     let len = file.len()?;
     // Bounded by what is there before anything is allocated for it.
     if (start as u64).checked_add(length).is_none_or(|end| end > len) {
-        return Ok(None);
+        return Ok(Content::Bad);
     }
     let mut body = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
     let read = read_full(&*file, &mut body, start as u64)?;
     // The line that belongs to these bytes, and no other way to spell it.
     let valid = read == body.len() && head[..start] == *first_line(&body).as_bytes();
-    Ok(valid.then(|| serde_json::from_slice(&body).ok()).flatten())
+    let cursor = valid.then(|| serde_json::from_slice(&body).ok()).flatten();
+    Ok(cursor.map_or(Content::Bad, Content::Whole))
 }
 
 /// Where the text begins, and how long it is, by the first line.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::super::state::Core;
-use super::cursor::Cursor;
+use super::cursor::{self, Cursor};
 use super::storage::{Storage, write_full};
 use super::writer::Job;
 use super::{HEADROOM, HEADROOM_NEW, is_full, segment_name};
@@ -30,6 +30,8 @@ pub(in crate::spool) struct Keeper {
     /// Bytes of the headroom file, and whether it is there.
     headroom: usize,
     has_headroom: bool,
+    /// Bytes that both cursor files have at least.
+    reserved: u64,
     /// Segments of which the file has still to go: what waited in them stands in another one.
     pub(super) gathered: Vec<u64>,
     /// Before this pass nothing is gathered.
@@ -38,11 +40,23 @@ pub(in crate::spool) struct Keeper {
 
 impl Keeper {
     pub(in crate::spool) fn new(storage: Arc<dyn Storage>, headroom: usize, has_headroom: bool) -> Self {
-        Self { storage, headroom, has_headroom, gathered: Vec::new(), rest: 0 }
+        Self { storage, headroom, has_headroom, reserved: 0, gathered: Vec::new(), rest: 0 }
+    }
+
+    /// Takes the space that the cursor needs, while there is some.
+    pub(in crate::spool) fn reserve(&mut self, bytes: u64) {
+        match cursor::reserve(&*self.storage, bytes) {
+            Ok(()) => self.reserved = bytes,
+            Err(error) => tracing::warn!("no space could be reserved for the cursor of the spool's log: {error}"),
+        }
     }
 
     /// Until it is stopped, or the spool is gone.
     pub(in crate::spool) fn run(mut self, core: &Weak<Core>, wakes: &Receiver<Wake>) {
+        // What the start found is written down at once.
+        if let Some(core) = core.upgrade() {
+            self.pass(&core);
+        }
         loop {
             let mut wake = match wakes.recv_timeout(EVERY) {
                 Ok(wake) => wake,
@@ -95,13 +109,17 @@ impl Keeper {
 
     /// Makes a cursor durable, if need be in the space that was kept for it.
     pub(super) fn write(&mut self, core: &Core, cursor: &Cursor) -> io::Result<()> {
-        match cursor.write(&*self.storage) {
+        let written = match cursor.write(&*self.storage) {
             Err(error) if is_full(&error) && std::mem::take(&mut self.has_headroom) => {
                 self.storage.remove(HEADROOM)?;
                 cursor.write(&*self.storage)
             }
             written => written,
         }?;
+        // Twice what it needs now; where there is no space for that, the headroom has to do.
+        if written * 2 > self.reserved && cursor::reserve(&*self.storage, written * 4).is_ok() {
+            self.reserved = written * 4;
+        }
         core.lock().segments.written(cursor);
         Ok(())
     }

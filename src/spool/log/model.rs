@@ -33,7 +33,7 @@ const BUCKETS: [&str; 3] = ["main", "own", "paused"];
 const LIMIT: u64 = 24 << 10;
 
 fn sizes() -> Sizes {
-    Sizes { segment: 2 << 10, headroom: 1 << 10, ahead: 1_500 }
+    Sizes { segment: 2 << 10, headroom: 1 << 10, cursor: 2 << 10, ahead: 1_500 }
 }
 
 /// What became of one line.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 
+use super::super::books::address;
 use super::super::state::{Core, Origin, RECORD_OVERHEAD, State, Waiting};
 use super::scan::{Found, Scan};
 use super::segment::{Owner, Segment, Tally};
@@ -40,6 +41,10 @@ struct Task {
     known: Segment,
     /// Whose records may be there, by tenant.
     owners: HashMap<String, Owner>,
+    /// Of the account that reads for itself alone.
+    alone: Option<usize>,
+    /// When it was made, by the count of accounts set aside and taken back.
+    changes: u64,
 }
 
 /// What came of it.
@@ -53,11 +58,11 @@ struct Harvest {
 }
 
 impl Core {
-    /// Reads until the queue has something, or the disk no more. Blocks.
-    pub(in crate::spool) fn read_backlog(&self, destination: &Arc<str>) {
-        let _reading = Reading { core: self, destination };
+    /// Reads until the queue has something, or the disk no more: of an account that is set aside, or of all others. Blocks.
+    pub(in crate::spool) fn read_backlog(&self, destination: &Arc<str>, alone: Option<usize>) {
+        let _reading = Reading { core: self, destination, alone };
         if let Some(log) = &self.log {
-            while self.read_some(log, destination) {}
+            while self.read_some(log, destination, alone) {}
         }
     }
 
@@ -72,22 +77,21 @@ impl Core {
             let Some(segment) = state.segments.get_mut(base) else { continue };
             segment.unreadable = false;
             let sequences = segment.base..segment.next;
-            let destinations: Vec<_> = segment.owners().map(|(owner, _)| Arc::clone(&owner.destination)).collect();
-            for queue in destinations {
-                if let Some(queue) = state.queues.get_mut(&queue) {
-                    queue.look_among(sequences.clone());
-                    queue.wake();
-                }
+            let owners: Vec<Owner> = segment.owners().map(|(owner, _)| owner.clone()).collect();
+            for owner in owners {
+                let queue = state.queue_of(&owner);
+                queue.look_among(sequences.clone());
+                queue.wake();
             }
             self.no_longer_aside(&unreadable(base));
         }
     }
 
     /// Whether to go on.
-    fn read_some(&self, log: &Log, destination: &Arc<str>) -> bool {
+    fn read_some(&self, log: &Log, destination: &Arc<str>, alone: Option<usize>) -> bool {
         // No file changes its shape until what was read is in its queue.
         let files = log.files.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(task) = self.lock().task(destination) else {
+        let Some(task) = self.lock().task(destination, alone) else {
             return false;
         };
         let harvest = harvest(&*log.storage, destination, &task, log.sizes.ahead);
@@ -185,25 +189,38 @@ impl Core {
 
 impl State {
     /// What to read for a destination; `None`: nothing, and its queue knows.
-    fn task(&mut self, destination: &Arc<str>) -> Option<Task> {
+    fn task(&mut self, destination: &Arc<str>, alone: Option<usize>) -> Option<Task> {
+        let apart = self.aside.accounts(destination);
+        let changes = self.aside.changes;
+        let takes = |owner: &Owner| {
+            let account = address(&owner.account);
+            owner.destination == *destination && alone.map_or(!apart.contains(&account), |alone| alone == account)
+        };
+        let queue = match alone {
+            None => self.queues.get_mut(destination),
+            Some(account) => self.aside.of(destination, account),
+        };
         // An empty range can lie in the middle of a segment: looking there would never come to an end.
-        let queue = self.queues.get_mut(destination).filter(|queue| !queue.unread.is_empty())?;
-        let found = self.segments.for_destination(destination, queue.unread.start);
-        let Some(segment) = found.filter(|segment| segment.base < queue.unread.end) else {
+        let queue = queue.filter(|queue| !queue.unread.is_empty())?;
+        let unread = queue.unread.clone();
+        let Some(segment) = self.segments.holding(unread.start, &takes).filter(|segment| segment.base < unread.end)
+        else {
             queue.unread = 0..0;
             return None;
         };
-        let from = queue.unread.start.max(segment.base);
+        let from = unread.start.max(segment.base);
         queue.unread.start = from;
-        let owners = segment.owners().filter(|(owner, _)| owner.destination == *destination);
+        let owners = segment.owners().filter(|(owner, _)| takes(owner));
         Some(Task {
             base: segment.base,
             from,
-            until: segment.next.min(queue.unread.end),
+            until: segment.next.min(unread.end),
             at: segment.place(from),
             len: segment.len,
             owners: owners.map(|(owner, _)| (owner.account.name().to_owned(), owner.clone())).collect(),
             known: segment.clone(),
+            alone,
+            changes,
         })
     }
 
@@ -219,15 +236,18 @@ impl State {
             let origin = Arc::new(Origin { sequence, accepted, owner, tally });
             self.go_live(&origin);
             let points = u32::try_from(tally.points).unwrap_or(u32::MAX);
-            let waiting = Waiting { origin, lines, points };
+            let waiting = Waiting { origin: Arc::clone(&origin), lines, points };
             self.resident += waiting.cost();
-            if let Some(queue) = self.queues.get_mut(destination) {
-                queue.push_ahead(waiting);
-            }
+            self.queue_of(&origin.owner).push_ahead(waiting);
             taken += 1;
         }
-        // Lines that gave way meanwhile may have set it back: then it is looked at again from there.
-        if let Some(queue) = self.queues.get_mut(destination).filter(|queue| queue.unread.start == task.from) {
+        let same = self.aside.changes == task.changes;
+        let queue = match task.alone {
+            None => self.queues.get_mut(destination),
+            Some(account) => self.aside.of(destination, account),
+        };
+        // Lines that gave way meanwhile may have set it back, or what it passes over is another's now: then it is looked at again.
+        if let Some(queue) = queue.filter(|queue| same && queue.unread.start == task.from) {
             queue.unread.start = upto;
         }
         taken
@@ -242,7 +262,7 @@ fn harvest(storage: &dyn Storage, destination: &str, task: &Task, most: usize) -
         while bytes < most {
             let wanted = scan.next(|head| {
                 let sought = (task.from..task.until).contains(&head.sequence) && head.destination == destination;
-                sought && task.known.waits(head.sequence)
+                sought && task.owners.contains_key(head.tenant) && task.known.waits(head.sequence)
             })?;
             match wanted {
                 Some(Found::Record { head, lines, .. }) => {
@@ -281,11 +301,17 @@ fn unreadable(base: u64) -> String {
 struct Reading<'r> {
     core: &'r Core,
     destination: &'r Arc<str>,
+    alone: Option<usize>,
 }
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        if let Some(queue) = self.core.lock().queues.get_mut(self.destination) {
+        let mut state = self.core.lock();
+        let queue = match self.alone {
+            None => state.queues.get_mut(self.destination),
+            Some(account) => state.aside.of(self.destination, account),
+        };
+        if let Some(queue) = queue {
             queue.reading = false;
             queue.wake();
         }

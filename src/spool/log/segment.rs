@@ -197,10 +197,6 @@ impl Segment {
         }
     }
 
-    pub(crate) fn holds(&self, destination: &str) -> bool {
-        self.owners.values().any(|(owner, _)| &*owner.destination == destination)
-    }
-
     /// Where to begin to read for a sequence.
     pub(crate) fn place(&self, sequence: u64) -> u64 {
         let behind = self.places.partition_point(|place| place.sequence <= sequence);

@@ -76,11 +76,13 @@ impl Segments {
         self.by_base.range_mut(..=sequence).next_back().map(|(_, segment)| segment)
     }
 
-    /// The first segment that holds something from `sequence` on for a destination, and can be read.
-    pub(crate) fn for_destination(&self, destination: &str, sequence: u64) -> Option<&Segment> {
+    /// The first segment that holds something from `sequence` on for such an owner, and can be read.
+    pub(crate) fn holding(&self, sequence: u64, takes: &impl Fn(&Owner) -> bool) -> Option<&Segment> {
         let first = self.of(sequence).map_or(0, |segment| segment.base);
         let mut from = self.by_base.range(first..).map(|(_, segment)| segment);
-        from.find(|segment| segment.next > sequence && !segment.unreadable && segment.holds(destination))
+        from.find(|segment| {
+            segment.next > sequence && !segment.unreadable && segment.owners().any(|(owner, _)| takes(owner))
+        })
     }
 
     /// Whether a segment that was set aside stood between these sequences.

@@ -34,7 +34,7 @@ impl State {
     /// Whole records of these sequences wait in no queue any more; parts, and what is on its way, stay live.
     fn forget_queued(&mut self, sequences: &Range<u64>) {
         let mut forgotten = Vec::new();
-        for queue in self.queues.values_mut() {
+        for queue in self.all_queues() {
             for waiting in queue.take_among(sequences) {
                 if waiting.is_whole() {
                     forgotten.push((waiting.origin.sequence, waiting.cost()));

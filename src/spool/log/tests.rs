@@ -6,7 +6,6 @@ use super::super::{Refused, Spool, Submission};
 use super::*;
 use crate::config::TenantId;
 use crate::outcome::{Account, Loss, Outcome, Totals};
-use std::time::Duration;
 
 pub(super) struct Rig {
     pub(super) dir: tempfile::TempDir,

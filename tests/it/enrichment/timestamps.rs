@@ -1,83 +1,15 @@
-//! A point's time: the same for one event however often and wherever it is sent, and never the same for two.
+//! A point's time, by what the event brings. (That it is the same for one event wherever it is sent: `idempotence`.)
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::{BASE, GLOBEX, INITECH_KEY, event, initech, with};
-use crate::support::{ACME_KEY, Bucket, GLOBEX_KEY, Gateway, config_for, influx};
-
-/// The tenants `acme`, `globex` and `initech` in the modes tag, field and hash, with what each sends by.
-fn three_modes(bucket: &Bucket) -> String {
-    let others = "[tenants.acme]\nsession = \"tag\"\n[tenants.globex]\nsession = \"field\"\n";
-    format!("{}\n[enrich]\ninstance = \"weu-1\"\n{others}{}", config_for(bucket), initech("session = \"hash:2\""))
-}
-
-/// A tenant, its key, and the headers that it sends.
-type Sender = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
-
-const SENDERS: [Sender; 3] = [("acme", ACME_KEY, &[]), ("globex", GLOBEX_KEY, &GLOBEX), ("initech", INITECH_KEY, &[])];
+use super::{BASE, event, with};
+use crate::support::{ACME_KEY, Gateway, config_for, influx};
 
 fn now_millis() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
-}
-
-/// The number of points of a tenant, counted by InfluxDB.
-async fn points_of(bucket: &Bucket, tenant: &str) -> i64 {
-    let pipe = format!(
-        "|> filter(fn: (r) => r.tenant_id == \"{tenant}\" and r._field == \"duration_ms\") |> group() |> count()"
-    );
-    bucket.select(&pipe).await.first().map_or(0, |row| row.int("_value"))
-}
-
-#[tokio::test]
-async fn an_event_with_timestamp_and_seq_is_one_point_however_often_it_is_sent_and_to_whichever_replica() {
-    let bucket = influx().bucket("resent");
-    let config = three_modes(&bucket);
-    let (one, other) = tokio::join!(
-        Gateway::start_with(&config, &[("HOSTNAME", "tagline-0")]),
-        Gateway::start_with(&config, &[("HOSTNAME", "tagline-1")]),
-    );
-    let mut sent = with("a", "seq", json!(1_234_567));
-    sent["timestamp"] = json!(BASE as f64 + 0.75);
-    for (tenant, key, headers) in SENDERS {
-        one.accept(key, headers, &sent);
-        one.accept(key, headers, &json!([sent, sent]));
-        // The sender's own clock at a retry is another one: with `seq` it changes nothing.
-        other.accept(key, headers, &json!({"sentAt": 0, "events": [sent]}));
-        one.delivered(tenant, 3).await;
-        other.delivered(tenant, 1).await;
-    }
-    for (tenant, ..) in SENDERS {
-        assert_eq!(points_of(&bucket, tenant).await, 1, "{tenant}");
-    }
-    let rows = bucket.rows("frontend_performance").await;
-    let times: Vec<_> = rows.iter().map(|row| (row.text("tenant_id"), row.nanos("_time"))).collect();
-    for (tenant, time) in &times {
-        assert_eq!(time / 1_000_000, BASE, "{tenant}: floored to the millisecond");
-    }
-    assert!(times.contains(&("acme", BASE * 1_000_000 + 234_567)), "seq mod 10^6 beside a session's tag: {times:?}");
-}
-
-#[tokio::test]
-async fn events_of_one_millisecond_stay_apart_by_session_and_seq_in_each_mode() {
-    let bucket = influx().bucket("sessions-apart");
-    let gateway = Gateway::start(&three_modes(&bucket)).await;
-    // Ten sessions, each counting from 0, in one millisecond and with the same tags otherwise.
-    let events: Value = (0..100)
-        .map(|n| {
-            let mut event = with("a", "seq", json!(n / 10));
-            event["sessionId"] = json!(format!("s-{}", n % 10));
-            event["timestamp"] = json!(BASE);
-            event
-        })
-        .collect();
-    for (tenant, key, headers) in SENDERS {
-        gateway.accept(key, headers, &events);
-        gateway.delivered(tenant, 100).await;
-        assert_eq!(points_of(&bucket, tenant).await, 100, "{tenant}");
-    }
 }
 
 #[tokio::test]

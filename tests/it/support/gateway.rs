@@ -115,11 +115,20 @@ impl Gateway {
 
     /// Starts it with this configuration and these environment variables, and no others.
     pub async fn start_with(config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_through(&[], config, environment).await
+    }
+
+    /// Like [`Gateway::start_with`], as the last arguments of another command, which must become the gateway (`exec`): one that
+    /// enters another namespace first, say. No words: no other command.
+    pub async fn start_through(command: &[String], config: &str, environment: &[(&str, &str)]) -> Self {
         let folder = TempDir::with_prefix("tagline-gateway-").expect("a temporary folder");
         let file = folder.path().join("tagline.toml");
         std::fs::write(&file, config).expect("the configuration can be written");
-        let arguments = vec!["serve".to_owned(), "--config".to_owned(), file.display().to_string()];
-        Self::launch(env!("CARGO_BIN_EXE_tagline").into(), arguments, environment, Folder::Own(folder)).await
+        let binary = env!("CARGO_BIN_EXE_tagline").to_owned();
+        let serve = [binary, "serve".to_owned(), "--config".to_owned(), file.display().to_string()];
+        let mut words = command.iter().cloned().chain(serve);
+        let program = words.next().expect("at least the gateway's own words").into();
+        Self::launch(program, words.collect(), environment, Folder::Own(folder)).await
     }
 
     /// Starts it with no configuration at all, but on ports that the kernel picks: the dev profile. It runs in `folder`, where
@@ -149,16 +158,39 @@ impl Gateway {
             output: TempDir::with_prefix("tagline-output-").expect("a temporary folder"),
             starts: 0,
         };
-        let (process, [public, admin]) = command.run(&folder).await;
+        let mut process = command.spawn(&folder);
+        let [public, admin] = command.ready(&mut process).await;
         Self { process, folder, command, public, admin }
     }
 
     /// Starts it again after [`Gateway::wait_exit`]: same folder, same configuration, other ports.
     pub async fn start_again(&mut self) {
-        assert!(self.process.exit_status().is_some(), "start_again is called on a gateway that has ended");
-        let (process, [public, admin]) = self.command.run(&self.folder).await;
-        self.process = process;
-        (self.public, self.admin) = (public, admin);
+        self.begin_again();
+        self.ready().await;
+    }
+
+    /// The first half of [`Gateway::start_again`]: the process runs, and need not have come far. Until [`Gateway::ready`] its
+    /// addresses are those of the last one.
+    pub fn begin_again(&mut self) {
+        assert!(self.process.exit_status().is_some(), "only a gateway that has ended can be started again");
+        self.process = self.command.spawn(&self.folder);
+    }
+
+    /// The second half: waits until it is ready.
+    pub async fn ready(&mut self) {
+        [self.public, self.admin] = self.command.ready(&mut self.process).await;
+    }
+
+    /// The public listener of the process that runs now, if its log tells of it yet.
+    pub fn listens(&self) -> Option<SocketAddr> {
+        listener(&self.command.log(), "public")
+    }
+
+    /// Kills it as the kernel does when memory is short (SIGKILL): it learns nothing of it.
+    pub async fn kill(&mut self) {
+        self.process.signal("KILL");
+        let status = self.process.wait_exit(START).await;
+        assert_eq!(status.code(), None, "it ended by itself, just before it was killed: {}", self.log());
     }
 
     /// `http://127.0.0.1:PORT` of the public listener.
@@ -260,8 +292,7 @@ impl Launch {
         std::fs::read_to_string(self.file("stderr")).unwrap_or_default()
     }
 
-    /// The process, and the addresses of its public and its admin listener.
-    async fn run(&mut self, folder: &Folder) -> (Process, [SocketAddr; 2]) {
+    fn spawn(&mut self, folder: &Folder) -> Process {
         self.starts += 1;
         let mut command = Command::new(&self.program);
         command
@@ -278,14 +309,18 @@ impl Launch {
             Folder::Own(own) => own.path(),
             Folder::Kept(_) => self.output.path(),
         };
-        let mut process = Process::spawn("tagline", command, removed);
+        Process::spawn("tagline", command, removed)
+    }
+
+    /// Waits until it is ready: the addresses of its public and its admin listener.
+    async fn ready(&self, process: &mut Process) -> [SocketAddr; 2] {
         let deadline = Instant::now() + START;
         loop {
             let log = self.log();
             if let (Some(public), Some(admin)) = (listener(&log, "public"), listener(&log, "admin"))
                 && http::try_request(admin, "GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200)
             {
-                return (process, [public, admin]);
+                return [public, admin];
             }
             if let Some(status) = process.exit_status() {
                 panic!("tagline ended before it was ready: {status}\n{log}");

@@ -53,6 +53,7 @@ impl Answer {
 }
 
 /// One TCP connection to a server; several requests can go over it.
+#[derive(Debug)]
 pub struct Connection {
     stream: BufReader<TcpStream>,
 }

@@ -89,7 +89,9 @@ fn damage_anywhere_in_the_newer_file_falls_back_to_the_older() {
             assert_eq!(read_both(&disk), fallen, "byte {at} ^ {mask:02x}");
         }
         disk.put("cursor.a", &good[..at]);
-        assert_eq!(read_both(&disk), fallen, "cut at {at}");
+        // Cut to nothing it is as if it had never been written.
+        let cut = if at == 0 { (Some(sample(3, 1)), vec![]) } else { fallen.clone() };
+        assert_eq!(read_both(&disk), cut, "cut at {at}");
         // Torn: its first bytes are new, the rest is of the text before, which was longer.
         let old = write(&sample(2, 9)).contents("cursor.a").unwrap();
         disk.put("cursor.a", &[&good[..at], &old[at..]].concat());
@@ -104,7 +106,7 @@ fn without_a_valid_one_all_is_pending_and_both_are_named() {
     let disk = write(&sample(1, 1));
     sample(2, 1).write(&disk).unwrap();
     for bytes in
-        [&b""[..], b"\n", b"tagline-cursor 1 00000000 0\n", b"tagline-cursor 1 00000000 18446744073709551615\n{}"]
+        [&b"\n"[..], b"t", b"tagline-cursor 1 00000000 0\n", b"tagline-cursor 1 00000000 18446744073709551615\n{}"]
     {
         for file in FILES {
             disk.put(file, bytes);
@@ -152,7 +154,7 @@ fn a_write_that_fails_anywhere_costs_no_confirmed_cursor() {
         let mut confirmed = 0;
         for generation in [1, 2, 2, 3] {
             match sample(generation, 20 - generation).write(&disk) {
-                Ok(()) => confirmed = confirmed.max(generation),
+                Ok(_) => confirmed = confirmed.max(generation),
                 Err(_) => failed += 1,
             }
             if confirmed + 1 < generation {
@@ -180,6 +182,20 @@ fn a_full_disk_still_takes_a_cursor_of_the_size_that_it_has() {
     }
     sample(9, 500).write(&disk).unwrap_err();
     assert_eq!(read_both(&disk).0, Some(sample(8, 5)));
+}
+
+#[test]
+fn with_space_reserved_even_the_first_cursors_can_be_written_on_a_full_disk() {
+    let disk = Faulty::new();
+    reserve(&disk, 16 << 10).unwrap();
+    assert_eq!(read_both(&disk), (None, vec![]), "what was never written is not damaged");
+    disk.set_capacity(0);
+    for generation in 1..9 {
+        sample(generation, 20 + generation).write(&disk).unwrap();
+        assert_eq!(read_both(&disk.crash(&[])), (Some(sample(generation, 20 + generation)), vec![]));
+    }
+    reserve(&disk, 1 << 20).unwrap_err();
+    assert_eq!(read_both(&disk.crash(&[])).0, Some(sample(8, 28)));
 }
 
 #[test]
