@@ -50,6 +50,11 @@ impl Asides {
         self.by_destination.values_mut().flat_map(|aside| &mut aside.accounts).map(|(_, queue)| queue)
     }
 
+    /// Tells of what comes for any of them.
+    fn arrived(&mut self, destination: &Arc<str>) -> Arc<Notify> {
+        Arc::clone(&self.by_destination.entry(Arc::clone(destination)).or_default().arrived)
+    }
+
     pub(super) fn wake(&self) {
         self.by_destination.values().for_each(|aside| aside.arrived.notify_one());
     }
@@ -93,28 +98,7 @@ impl Core {
             let arrived = {
                 let mut state = self.lock();
                 let closed = state.closed;
-                let aside = state.aside.by_destination.entry(Arc::clone(destination)).or_default();
-                let arrived = Arc::clone(&aside.arrived);
-                let (mut taken, mut read) = (None, Vec::new());
-                for at in 0..aside.accounts.len() {
-                    let (account, queue) = &mut aside.accounts[at];
-                    match queue.turn() {
-                        Turn::Has(waiting) => {
-                            // Its turn comes again behind the others.
-                            aside.accounts[at..].rotate_left(1);
-                            taken = Some(waiting);
-                            break;
-                        }
-                        Turn::Read if !closed => {
-                            queue.reading = true;
-                            read.push(address(account));
-                        }
-                        Turn::Read | Turn::Wait => {}
-                    }
-                }
-                if let Some(waiting) = &taken {
-                    state.left_queue(waiting);
-                }
+                let (taken, read) = state.turn_aside(destination, !closed);
                 for account in read {
                     let (core, destination) = (Arc::clone(self), Arc::clone(destination));
                     tokio::task::spawn_blocking(move || core.read_backlog(&destination, Some(account)));
@@ -122,14 +106,54 @@ impl Core {
                 if taken.is_some() || closed {
                     return taken;
                 }
-                arrived
+                state.aside.arrived(destination)
             };
             arrived.notified().await;
+        }
+    }
+
+    /// Reads from the log itself if it must.
+    #[cfg(test)]
+    pub(super) fn try_next_aside(&self, destination: &Arc<str>) -> Option<Waiting> {
+        loop {
+            let (taken, read) = self.lock().turn_aside(destination, true);
+            if taken.is_some() || read.is_empty() {
+                // Whoever was asked to read and is not needed now looks again at the next turn.
+                read.into_iter().for_each(|account| self.read_backlog(destination, Some(account)));
+                return taken;
+            }
+            read.into_iter().for_each(|account| self.read_backlog(destination, Some(account)));
         }
     }
 }
 
 impl State {
+    /// The next record of an account that is set aside, and the accounts of which somebody is to read now.
+    fn turn_aside(&mut self, destination: &Arc<str>, may_read: bool) -> (Option<Waiting>, Vec<usize>) {
+        let (mut taken, mut read) = (None, Vec::new());
+        let Some(aside) = self.aside.by_destination.get_mut(destination) else { return (taken, read) };
+        for at in 0..aside.accounts.len() {
+            let (account, queue) = &mut aside.accounts[at];
+            match queue.turn() {
+                Turn::Has(waiting) => {
+                    // Its turn comes again behind the others.
+                    aside.accounts[at..].rotate_left(1);
+                    taken = Some(waiting);
+                    break;
+                }
+                Turn::Read if may_read => {
+                    queue.reading = true;
+                    read.push(address(account));
+                }
+                Turn::Read | Turn::Wait => {}
+            }
+        }
+        if let Some(waiting) = &taken {
+            self.left_queue(waiting);
+        }
+        (taken, read)
+    }
+
     fn join(&mut self, destination: &Arc<str>, of: impl Fn(&Arc<Account>) -> bool) {
         let Some(aside) = self.aside.by_destination.get_mut(destination) else { return };
         let main = self.queues.entry(Arc::clone(destination)).or_default();

@@ -237,11 +237,11 @@ impl World {
         assert_eq!(pending.points, waiting);
         let held: u64 = book.made.iter().filter(|made| made.waits()).map(|made| made.cost).sum();
         let reserved: u64 = book.admitted.iter().map(|(_, append, _)| append.cost).sum();
-        let state = up.core.lock();
+        let mut state = up.core.lock();
         assert_eq!((state.books.bytes, state.books.sums()), (held + reserved, (held + reserved, held + reserved)));
         assert_eq!(state.reserved, reserved);
         assert!(state.points > 0 || state.live.is_empty());
-        let (whole, parts, ahead) = state.queues.values().fold((0, 0, 0), |sum, queue| {
+        let (whole, parts, ahead) = state.all_queues().fold((0, 0, 0), |sum, queue| {
             let weights = queue.weights();
             (sum.0 + weights.0, sum.1 + weights.1, sum.2 + weights.2)
         });

@@ -19,6 +19,12 @@ pub(super) enum Op {
     /// The first part of one ends, the rest stays taken.
     SettlePart(usize, usize, Outcome),
     GiveBack(usize),
+    /// A tenant's records of a bucket wait apart.
+    Aside(usize, usize),
+    /// It comes with the others again, if nothing of it waits apart.
+    Back(usize, usize),
+    /// All of a bucket do, with what waits.
+    AllBack(usize),
     /// So many of a bucket are taken and end.
     Drain(usize, usize, Outcome),
     Pass(usize),
@@ -63,6 +69,9 @@ fn of_core() -> impl Strategy<Value = Op> {
         3 => (any::<usize>(), outcome()).prop_map(|(which, outcome)| Op::Settle(which, outcome)),
         2 => (any::<usize>(), any::<usize>(), outcome()).prop_map(|(which, at, outcome)| Op::SettlePart(which, at, outcome)),
         2 => any::<usize>().prop_map(Op::GiveBack),
+        1 => (0..3_usize, 0..3_usize).prop_map(|(tenant, bucket)| Op::Aside(tenant, bucket)),
+        1 => (0..3_usize, 0..3_usize).prop_map(|(tenant, bucket)| Op::Back(tenant, bucket)),
+        1 => (0..3_usize).prop_map(Op::AllBack),
         4 => (0..3_usize, 1..20_usize, outcome()).prop_map(|(bucket, count, outcome)| Op::Drain(bucket, count, outcome)),
     ]
 }

@@ -43,6 +43,15 @@ pub(super) fn run(up: &Up, book: &Mutex<Book>, disk: &Faulty, op: &Op, inside: O
             lock().held.push(tail);
             settle(book, head, *outcome);
         }
+        Op::Aside(tenant, bucket) => {
+            let account = up.ledger.account(&TenantId::parse(TENANTS[*tenant]).unwrap());
+            up.core.set_account_aside(&BUCKETS[*bucket].into(), &account);
+        }
+        Op::Back(tenant, bucket) => {
+            let account = up.ledger.account(&TenantId::parse(TENANTS[*tenant]).unwrap());
+            up.core.take_account_back(&BUCKETS[*bucket].into(), &account);
+        }
+        Op::AllBack(bucket) => up.core.take_all_back(&BUCKETS[*bucket].into()),
         Op::GiveBack(which) => {
             let picked = pick(&mut lock(), *which);
             if let Some(record) = picked {
@@ -135,7 +144,12 @@ fn take(up: &Up, book: &Mutex<Book>, bucket: usize, inside: Option<Call>) {
     if inside == Some(Call::Rename) {
         return;
     }
-    let Some(waiting) = up.core.try_next(&BUCKETS[bucket].into()) else { return };
+    let destination = BUCKETS[bucket].into();
+    // Now the one queue first, now the other.
+    let aside_first = book.lock().unwrap_or_else(PoisonError::into_inner).held.len() % 2 == 1;
+    let first = if aside_first { up.core.try_next_aside(&destination) } else { up.core.try_next(&destination) };
+    let second = || if aside_first { up.core.try_next(&destination) } else { up.core.try_next_aside(&destination) };
+    let Some(waiting) = first.or_else(second) else { return };
     let record = Record::new(Arc::clone(&up.core), waiting);
     let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
     mark(&mut book, &record, Fate::Waits, Fate::Held);
