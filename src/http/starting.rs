@@ -21,10 +21,6 @@ use super::{HEAD_TIMEOUT, cors};
 /// When a client may try again: a guess.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// How long the end waits for connections, seconds. An idle one (browsers open them ahead, load balancers look) must not hold up the gateway, and
-/// whoever was not answered yet was refused anyway.
-const STOP_WITHIN: u64 = 1;
-
 /// Both listeners, answering so.
 #[derive(Debug)]
 pub struct Starting {
@@ -43,7 +39,6 @@ pub fn serve_starting(public: &TcpListener, admin: &TcpListener) -> io::Result<S
         .workers(1)
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KeepAlive::Disabled)
-        .shutdown_timeout(STOP_WITHIN)
         .disable_signals()
         .run();
     let admin =
@@ -52,7 +47,6 @@ pub fn serve_starting(public: &TcpListener, admin: &TcpListener) -> io::Result<S
             .workers(1)
             .client_request_timeout(HEAD_TIMEOUT)
             .keep_alive(KeepAlive::Disabled)
-            .shutdown_timeout(STOP_WITHIN)
             .disable_signals()
             .run();
     let starting = Starting { public: public.handle(), admin: admin.handle() };
@@ -62,9 +56,10 @@ pub fn serve_starting(public: &TcpListener, admin: &TcpListener) -> io::Result<S
 }
 
 impl Starting {
-    /// Ends it; what has come in is answered first, if it came whole.
+    /// Ends it; what has come in is answered first.
     pub async fn stop(self) {
-        tokio::join!(self.public.stop(true), self.admin.stop(true));
+        self.public.stop(true).await;
+        self.admin.stop(true).await;
     }
 }
 
