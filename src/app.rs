@@ -12,7 +12,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-pub use stop::Stopped;
+pub use stop::{Signals, Stopped};
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Gateway, StartError, spooling};
 use crate::clock::monotonic;
@@ -24,30 +24,61 @@ pub struct Stopped {
     pub lost: u64,
 }
 
+/// What asks a gateway to stop. Listened for before it starts: to take up a large log takes a while, and in a container, where it is the first
+/// process, a signal that nobody listens for is not even deadly.
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// From now on signals are heard.
+    ///
+    /// # Errors
+    /// When they cannot be listened for.
+    pub fn listen() -> Result<Self, StartError> {
+        let failed = |e: std::io::Error| StartError(format!("signals cannot be listened for: {e}"));
+        Ok(Self {
+            term: signal(SignalKind::terminate()).map_err(failed)?,
+            int: signal(SignalKind::interrupt()).map_err(failed)?,
+            // Left alone, SIGHUP would end the process without a drain; many send it to mean "read your settings again".
+            hup: signal(SignalKind::hangup()).map_err(failed)?,
+        })
+    }
+
+    /// Completes at the next SIGTERM or SIGINT.
+    pub async fn stop(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return,
+                _ = self.int.recv() => return,
+                _ = self.hup.recv() => tracing::warn!("SIGHUP: the settings are read at start only; restart to change them"),
+            }
+        }
+    }
+}
+
 impl Gateway {
     /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with `leave`.
     ///
     /// # Errors
-    /// When signals cannot be listened for, or a listener ends by itself.
-    pub async fn run(mut self, leave: impl FnOnce() + Send + 'static) -> Result<Stopped, StartError> {
-        let failed = |e: std::io::Error| StartError(format!("signals cannot be listened for: {e}"));
-        let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
-        // Left alone, SIGHUP would end the process without a drain; many send it to mean "read your settings again".
-        let mut hup = signal(SignalKind::hangup()).map_err(failed)?;
-        loop {
-            tokio::select! {
-                _ = term.recv() => break,
-                _ = int.recv() => break,
-                _ = hup.recv() => tracing::warn!("SIGHUP: the settings are read at start only; restart to change them"),
-                ended = self.listeners.ended() => {
-                    let why = ended.err().map_or_else(|| "without an error".to_owned(), |e| e.to_string());
-                    return Err(StartError(format!("a listener ended by itself: {why}")));
-                }
+    /// When a listener ends by itself.
+    pub async fn run(
+        mut self,
+        mut signals: Signals,
+        leave: impl FnOnce() + Send + 'static,
+    ) -> Result<Stopped, StartError> {
+        tokio::select! {
+            () = signals.stop() => {}
+            ended = self.listeners.ended() => {
+                let why = ended.err().map_or_else(|| "without an error".to_owned(), |e| e.to_string());
+                return Err(StartError(format!("a listener ended by itself: {why}")));
             }
         }
         let second = tokio::spawn(async move {
-            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+            signals.stop().await;
             leave();
         });
         let stopped = self.stop().await;

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::app::{Gateway, Stopped, demo_key, destination_in_words};
+use crate::app::{Gateway, Signals, Stopped, demo_key, destination_in_words};
 use crate::clock::Clock;
 use crate::config::{Durability, Log, LogFormat, Profile, Settings};
 
@@ -25,13 +25,22 @@ pub struct ServeArgs {}
 /// [`Failure::Failed`] when the gateway cannot start or a listener ends by itself.
 pub async fn run(settings: Settings, clock: Clock) -> Result<(), Failure> {
     log_to_stderr(&settings.log)?;
-    let gateway = Gateway::start(settings, clock).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    let mut signals = Signals::listen().map_err(|e| Failure::Failed(e.to_string()))?;
+    let gateway = tokio::select! {
+        started = Gateway::start(settings, clock) => started.map_err(|e| Failure::Failed(e.to_string()))?,
+        () = signals.stop() => {
+            // To end in the midst of the log is what it is made for.
+            tracing::info!("stopped while starting: nothing was taken; what the log holds waits for the next start");
+            return Ok(());
+        }
+    };
     if gateway.settings().profile == Profile::Dev {
         // A closed stdout is no reason not to serve.
         let _ = greet(&gateway, &mut io::stdout());
     }
     let durable = gateway.settings().spool.durability == Durability::Fsync;
-    let stopped = gateway.run(move || leave_at_once(durable)).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    let stopped =
+        gateway.run(signals, move || leave_at_once(durable)).await.map_err(|e| Failure::Failed(e.to_string()))?;
     farewell(&stopped);
     match stopped.lost {
         0 => Ok(()),

@@ -46,8 +46,22 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
         if !(more || more_aside && lane.has_apart()) && lane.is_idle() {
             break;
         }
-        let due = lane.cutter.due();
+        let due = lane.due();
         tokio::select! {
+            // What waits in the spool is taken before a batch that is due is cut: while the gateway stops every batch is due.
+            biased;
+            // The sender of the phase lives as long as the delivery; without it nobody waits for this lane.
+            _ = phase.wait_for(|phase| *phase == Phase::Ending) => break,
+            Some(ended) = lane.tasks.join_next(), if !lane.tasks.is_empty() => match ended {
+                Ok(rest) => {
+                    lane.aside.extend(rest.aside);
+                    lane.left.extend(rest.left);
+                }
+                // Its records are back in the spool: each is dropped unsettled.
+                Err(error) => tracing::error!(bucket = &*destination, "a sender failed, its batch is sent again: {error}"),
+            },
+            Ok(permit) = Arc::clone(&main).acquire_owned(), if !lane.ready.is_empty() => lane.start(permit, false),
+            Ok(permit) = Arc::clone(&side).acquire_owned(), if !lane.aside.is_empty() => lane.start(permit, true),
             record = spool.next(&destination), if more && lane.ready.is_empty() => match record {
                 Some(record) => {
                     let aside = lane.sender.suspects.has(record.account(), Instant::now());
@@ -60,19 +74,7 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
                 Some(record) => lane.cutter.push(record, true),
                 None => more_aside = false,
             },
-            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => lane.cutter.cut_due(false),
-            Ok(permit) = Arc::clone(&main).acquire_owned(), if !lane.ready.is_empty() => lane.start(permit, false),
-            Ok(permit) = Arc::clone(&side).acquire_owned(), if !lane.aside.is_empty() => lane.start(permit, true),
-            Some(ended) = lane.tasks.join_next(), if !lane.tasks.is_empty() => match ended {
-                Ok(rest) => {
-                    lane.aside.extend(rest.aside);
-                    lane.left.extend(rest.left);
-                }
-                // Its records are back in the spool: each is dropped unsettled.
-                Err(error) => tracing::error!(bucket = &*destination, "a sender failed, its batch is sent again: {error}"),
-            },
-            // The sender of the phase lives as long as the delivery; without it nobody waits for this lane.
-            _ = phase.wait_for(|phase| *phase == Phase::Ending) => break,
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => lane.cut_due(),
         }
     }
     // Waited for, so that every record is back in the spool when the lane has ended.
@@ -96,12 +98,22 @@ struct Lane {
 
 impl Lane {
     fn sort(&mut self) {
-        if self.sender.shared.flushing.load(Ordering::Relaxed) {
-            self.cutter.cut_due(true);
-        }
         while let Some((aside, batch)) = self.cutter.take() {
             if aside { self.aside.push_back(batch) } else { self.ready.push_back(batch) }
         }
+    }
+
+    fn is_flushing(&self) -> bool {
+        self.sender.shared.flushing.load(Ordering::Relaxed)
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let due = self.cutter.due();
+        if self.is_flushing() { due.map(|_| Instant::now()) } else { due }
+    }
+
+    fn cut_due(&mut self) {
+        self.cutter.cut_due(self.is_flushing());
     }
 
     /// Accounts that sent bad lines wait apart in the spool from now on, and come back when they have not for a while and nothing of them waits.

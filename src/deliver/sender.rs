@@ -147,7 +147,7 @@ impl Sender {
                 bucket.good();
                 server.good();
                 shared.metrics.write(WriteResult::Refused, took);
-                return self.refused(batch, status, message).await;
+                return self.refused(batch, status, message, rest).await;
             }
             Answer::TooLarge => {
                 bucket.good();
@@ -155,7 +155,7 @@ impl Sender {
                 shared.metrics.write(WriteResult::Refused, took);
                 return match batch.halves() {
                     Ok((left, right)) => vec![right, left],
-                    Err(batch) => self.bury(batch, 413, "larger than InfluxDB takes", Vec::new()).await,
+                    Err(batch) => self.bury(batch, 413, "larger than InfluxDB takes", Vec::new(), rest).await,
                 };
             }
             Answer::Later { why, suspicious } => {
@@ -164,7 +164,7 @@ impl Sender {
                 shared.metrics.write(WriteResult::Retried, took);
                 tracing::debug!(bucket = &*self.bucket, points = batch.points(), "a write will be tried again: {why}");
                 if !flushing {
-                    return self.failed(batch, &why, suspicious).await;
+                    return self.failed(batch, &why, suspicious, rest).await;
                 }
             }
             Answer::Denied(status) => {
@@ -221,7 +221,7 @@ impl Sender {
     }
 
     /// A failure that will pass; unless it is the batch's own, which shows when others pass meanwhile.
-    async fn failed(&self, mut batch: Batch, why: &str, suspicious: bool) -> Vec<Batch> {
+    async fn failed(&self, mut batch: Batch, why: &str, suspicious: bool, rest: &mut Rest) -> Vec<Batch> {
         let taken = self.shared.server.delivered();
         if suspicious && batch.seen.is_some_and(|seen| taken > seen) {
             batch.alone += 1;
@@ -243,7 +243,7 @@ impl Sender {
                     let why = format!("failed {alone} times while others passed: {why}");
                     // What makes the server fail would shut its gate on the others again and again.
                     single.records().iter().for_each(|record| self.suspects.add(record.account(), Instant::now()));
-                    return self.bury(single, 500, &why, Vec::new()).await;
+                    return self.bury(single, 500, &why, Vec::new(), rest).await;
                 }
                 Err(single) => {
                     batch = single;

@@ -225,3 +225,28 @@ async fn a_hangup_ends_nothing_and_is_told_in_the_log() {
     assert_eq!(gateway.wait_exit(SOON).await.code(), Some(0));
     assert_eq!(bucket.count("frontend_performance", "element_count").await, 10);
 }
+
+/// Whether a process listens for SIGTERM (15), as the kernel sees it.
+fn hears_sigterm(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask >> 14 & 1 == 1)
+}
+
+#[tokio::test]
+async fn a_stop_while_it_starts_ends_it_at_once_with_0() {
+    let mut gateway = Gateway::start(&config_for(&influx().bucket("starting"))).await;
+    gateway.sigterm();
+    assert_eq!(gateway.wait_exit(SOON).await.code(), Some(0));
+    // While somebody else holds the log it waits for it a second: it stands in the midst of its start.
+    let held = std::fs::File::open(gateway.spool().join("log/lock")).unwrap();
+    held.lock().unwrap();
+    gateway.begin_again();
+    eventually(Duration::from_secs(5), || async {
+        if hears_sigterm(gateway.id()) { Ok(()) } else { Err("it does not listen for SIGTERM yet") }
+    })
+    .await;
+    gateway.sigterm();
+    assert_eq!(gateway.wait_exit(SOON).await.code(), Some(0), "{}", gateway.log());
+    assert!(gateway.log().contains("stopped while starting"), "{}", gateway.log());
+}

@@ -213,3 +213,36 @@ async fn what_waits_apart_when_the_gateway_stops_is_spilled_with_the_rest() {
     assert_eq!(stopped.spilled.map(|(_, points)| points), Some(100));
     assert_eq!((acme.totals().spilled, good.totals().spilled), (50, 50));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_disk_does_not_take_as_a_dead_letter_waits_and_is_written_when_there_is_room() {
+    let server = Server::start(|_| status(422)).await;
+    let rig = rig(&server);
+    let full = rig.dir.path().join("dead-letters/acme.jsonl");
+    std::fs::create_dir(rig.dir.path().join("dead-letters")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    let acme = Account::detached("acme");
+    rig.send(&acme, "main", &lines("acme", 0..3)).await;
+    // Each line was refused by itself, and more than once.
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while server.writes() < 12 {
+        assert!(Instant::now() < deadline, "{:?}", acme.totals());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let totals = acme.totals();
+    assert_eq!((totals.pending, totals.dead_lettered, totals.lost.iter().sum::<u64>()), (3, 0, 0));
+    std::fs::remove_file(&full).unwrap();
+    assert_eq!(settled(&acme).await.dead_lettered, 3);
+    let mut letters: Vec<String> = rig.letters("acme").into_iter().map(|letter| letter.line).collect();
+    letters.sort_unstable();
+    assert_eq!(letters, lines("acme", 0..3));
+
+    // A stop does not wait for room.
+    std::fs::remove_file(&full).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+    rig.send(&acme, "main", &lines("acme", 3..5)).await;
+    let began = Instant::now();
+    let stopped = rig.delivery.stop(Duration::from_secs(10)).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!((stopped.spilled.map(|(_, points)| points), stopped.lost), (Some(2), 0));
+}

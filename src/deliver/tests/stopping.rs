@@ -182,3 +182,25 @@ async fn a_damaged_record_is_told_by_number_and_the_others_are_read() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_writes_many_small_records_by_few_requests() {
+    let away = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let is_away = Arc::clone(&away);
+    let server = Server::start(move |_| if is_away.load(Ordering::Relaxed) { status(503) } else { ok() }).await;
+    let rig = rig(&server);
+    let acme = Account::detached("acme");
+    for n in 0..2_000 {
+        rig.send(&acme, "main", &lines("acme", n..n + 1)).await;
+        if n < 10 {
+            // A batch each: they fill the lane, and the others wait in the spool.
+            tokio::time::sleep(PACE.linger * 3).await;
+        }
+    }
+    until_state(&rig.delivery, "main", |state| *state != LaneState::Flowing).await;
+    away.store(false, Ordering::Relaxed);
+    let before = server.writes();
+    let stopped = rig.delivery.stop(Duration::from_secs(10)).await;
+    assert_eq!((stopped.spilled, stopped.lost, acme.totals().delivered), (None, 0, 2_000));
+    assert!(server.writes() - before < 100, "{} requests", server.writes() - before);
+}
