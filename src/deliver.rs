@@ -29,7 +29,7 @@ pub(crate) use spill::{Piece, Spilled, read as read_spill};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -126,6 +126,7 @@ impl Delivery {
             clock,
             pace,
             flushing: AtomicBool::new(false),
+            lanes: AtomicUsize::new(0),
         });
         let (phase, _) = watch::channel(Phase::Running);
         let opening =
@@ -250,6 +251,7 @@ fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
             (sender, tokio::spawn(lane))
         });
     }
+    opening.shared.lanes.store(lanes.len(), Ordering::Relaxed);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

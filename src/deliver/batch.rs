@@ -46,6 +46,11 @@ impl Batch {
         self.points
     }
 
+    /// Of line protocol, before compression.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
     }
@@ -271,6 +276,12 @@ impl Cutter {
     /// The next batch that was cut, and whether it goes aside.
     pub(crate) fn take(&mut self) -> Option<(bool, Batch)> {
         self.cut.pop_front()
+    }
+
+    /// Bytes of what is open or cut.
+    pub(crate) fn bytes(&self) -> usize {
+        let open = self.open.values().map(|(_, batch)| batch);
+        open.chain(self.cut.iter().map(|(_, batch)| batch)).map(Batch::bytes).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

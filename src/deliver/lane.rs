@@ -2,19 +2,24 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::batch::{Batch, Cutter};
+use super::batch::{Batch, Cutter, MAX_BYTES};
 use super::sender::{Rest, Sender};
 use crate::outcome::Account;
 use crate::spool::Spool;
 
 /// How many batches of accounts with bad lines are looked at at once, beside the others' way.
 const ASIDE_IN_FLIGHT: usize = 2;
+
+/// About how many bytes of lines all lanes may hold together, whatever is under way: each gets its part of it.
+const ALL_LANES: usize = 64 << 20;
+/// The least part of it.
+const LEAST: usize = 256 << 10;
 
 /// What the gateway wants of its lanes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +39,9 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
         tasks: JoinSet::new(),
         left: Vec::new(),
         apart: Vec::new(),
+        under_way: Arc::default(),
+        // As many batches as may be in flight, one that waits and one that is open.
+        most: (in_flight + 2) * MAX_BYTES,
         sender,
     };
     let main = Arc::new(Semaphore::new(in_flight.max(1)));
@@ -62,7 +70,7 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
             },
             Ok(permit) = Arc::clone(&main).acquire_owned(), if !lane.ready.is_empty() => lane.start(permit, false),
             Ok(permit) = Arc::clone(&side).acquire_owned(), if !lane.aside.is_empty() => lane.start(permit, true),
-            record = spool.next(&destination), if more && lane.ready.is_empty() => match record {
+            record = spool.next(&destination), if more && lane.ready.is_empty() && lane.may_take() => match record {
                 Some(record) => {
                     let aside = lane.sender.suspects.has(record.account(), Instant::now());
                     lane.cutter.push(record, aside);
@@ -70,7 +78,7 @@ pub(crate) async fn run(sender: Arc<Sender>, spool: Spool, in_flight: usize, mut
                 None => more = false,
             },
             // Read only as fast as their bad lines are found: the rest waits in the spool, in nobody's way.
-            record = spool.next_aside(&destination), if more_aside && lane.has_apart() && lane.aside.is_empty() => match record {
+            record = spool.next_aside(&destination), if more_aside && lane.has_apart() && lane.aside.is_empty() && lane.may_take() => match record {
                 Some(record) => lane.cutter.push(record, true),
                 None => more_aside = false,
             },
@@ -94,6 +102,10 @@ struct Lane {
     left: Vec<Batch>,
     /// Whose records the spool keeps apart.
     apart: Vec<Arc<Account>>,
+    /// Bytes of the batches in flight.
+    under_way: Arc<AtomicUsize>,
+    /// The most bytes that it may hold, were it the only lane.
+    most: usize,
 }
 
 impl Lane {
@@ -135,6 +147,14 @@ impl Lane {
         !self.apart.is_empty()
     }
 
+    /// Whether it holds less than its part, or nothing at all: a part that is smaller than a record must not keep it out.
+    fn may_take(&self) -> bool {
+        let queued: usize = self.ready.iter().chain(&self.aside).chain(&self.left).map(Batch::bytes).sum();
+        let held = self.cutter.bytes() + queued + self.under_way.load(Ordering::Relaxed);
+        let lanes = self.sender.shared.lanes.load(Ordering::Relaxed).max(1);
+        self.is_flushing() || self.is_idle() || held < (ALL_LANES / lanes).clamp(LEAST, self.most)
+    }
+
     fn is_idle(&self) -> bool {
         self.cutter.is_empty() && self.ready.is_empty() && self.aside.is_empty() && self.tasks.is_empty()
     }
@@ -145,10 +165,27 @@ impl Lane {
             return;
         };
         let sender = Arc::clone(&self.sender);
+        let under_way = UnderWay::new(&self.under_way, batch.bytes());
         self.tasks.spawn(async move {
             let rest = sender.send(batch, aside).await;
-            drop(permit);
+            drop((permit, under_way));
             rest
         });
+    }
+}
+
+/// Bytes that are counted while it lives, however the sender ends.
+struct UnderWay(Arc<AtomicUsize>, usize);
+
+impl UnderWay {
+    fn new(sum: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        sum.fetch_add(bytes, Ordering::Relaxed);
+        Self(Arc::clone(sum), bytes)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }

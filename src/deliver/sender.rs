@@ -1,7 +1,7 @@
 //! One lane's sender: a batch, its answers, and what follows from each, until every point has ended.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) pace: Pace,
     /// The gateway stops: one try for each batch, and no waiting.
     pub(crate) flushing: AtomicBool,
+    /// How many lanes there are.
+    pub(crate) lanes: AtomicUsize,
 }
 
 /// What a batch left behind.

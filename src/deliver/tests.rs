@@ -2,6 +2,7 @@
 
 mod batches;
 mod gates;
+mod lanes;
 mod letters;
 mod poison;
 pub(crate) mod server;

@@ -15,6 +15,7 @@
 //! | `….set-aside` | a file that could not be read at a start |
 //! | `lock` | held by the process that owns the folder, whose id it names |
 
+mod bounds;
 pub(crate) mod cursor;
 #[cfg(test)]
 pub(crate) mod faulty;

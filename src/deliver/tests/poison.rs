@@ -141,6 +141,7 @@ fn sender(server: &Server, dir: &std::path::Path) -> Arc<Sender> {
         clock: Clock::system(),
         pace: PACE,
         flushing: AtomicBool::new(false),
+        lanes: AtomicUsize::new(1),
     };
     Arc::new(Sender::new("main".into(), Arc::new(shared)))
 }

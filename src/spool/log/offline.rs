@@ -18,6 +18,7 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
+use super::bounds::is_segment;
 use super::cursor::{self, Cursor, Ended};
 use super::format::{self, FILE_HEADER, Head, NotOurs};
 use super::scan::{Found, Scan};
@@ -103,8 +104,10 @@ impl Offline {
             }
         }
         aside.sort_by(|a, b| a.name.cmp(&b.name));
-        let ends: Vec<u64> = segments.keys().skip(1).copied().chain([u64::MAX]).collect();
-        let segments = segments.into_iter().zip(ends).map(|((base, name), end)| (name, base..end)).collect();
+        let genuine = segments.iter().filter(|(base, name)| is_segment(&folder, name, **base));
+        let bases: Vec<u64> = genuine.map(|(base, _)| *base).collect();
+        let end = |base| bases.iter().copied().find(|other| *other > base).unwrap_or(u64::MAX);
+        let segments = segments.into_iter().map(|(base, name)| (name, base..end(base))).collect();
         let ended = cursor.iter().flat_map(|cursor| std::iter::once(0..cursor.low).chain(cursor.ended())).collect();
         let bad_cursors = bad_cursors.into_iter().map(|bad| match bad.unreadable {
             Some(error) => format!("{} ({error})", bad.name),

@@ -20,6 +20,9 @@ use crate::outcome::Loss;
 /// well again.
 const AGAIN: u64 = 30;
 
+/// About how much is read ahead over all destinations, bytes.
+const AHEAD: usize = 64 << 20;
+
 /// A record as it was read.
 struct Entry {
     sequence: u64,
@@ -41,6 +44,8 @@ struct Task {
     known: Segment,
     /// Whose records may be there, by tenant.
     owners: HashMap<String, Owner>,
+    /// How much of what is read ahead over all destinations is this one's.
+    part: usize,
     /// Of the account that reads for itself alone.
     alone: Option<usize>,
     /// When it was made, by the count of accounts set aside and taken back.
@@ -94,7 +99,7 @@ impl Core {
         let Some(task) = self.lock().task(destination, alone) else {
             return false;
         };
-        let harvest = harvest(&*log.storage, destination, &task, log.sizes.ahead);
+        let harvest = harvest(&*log.storage, destination, &task, log.sizes.ahead.min(task.part));
         let mut state = self.lock();
         if let Some(why) = harvest.unreadable {
             // What is done is deleted meanwhile, and nobody misses it.
@@ -219,6 +224,7 @@ impl State {
             len: segment.len,
             owners: owners.map(|(owner, _)| (owner.account.name().to_owned(), owner.clone())).collect(),
             known: segment.clone(),
+            part: AHEAD / self.queues.len().max(1),
             alone,
             changes,
         })

@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::bounds::is_segment;
 use super::cursor::{Bad, Cursor, Ended};
 use super::format::{self, FILE_HEADER, NotOurs};
 use super::scan::{Found, Scan};
@@ -97,8 +98,11 @@ struct Taking<'t> {
 impl Taking<'_> {
     fn all(&mut self, names: &[String]) -> io::Result<()> {
         // Those that were set aside still say where the one before them ends.
-        let bases: Vec<u64> = names.iter().filter_map(|name| segment_base(name.split(SET_ASIDE).next()?)).collect();
-        self.behind = bases.iter().max().map_or(1, |base| base + 1);
+        let bears = |name: &String| Some((segment_base(name.split(SET_ASIDE).next()?)?, name.clone()));
+        let named = names.iter().filter_map(bears);
+        let bases: Vec<u64> =
+            named.filter(|(base, name)| is_segment(self.storage, name, *base)).map(|(base, _)| base).collect();
+        self.behind = bases.iter().max().map_or(1, |base| base.saturating_add(1));
         let segments: Vec<&String> = names.iter().filter(|name| segment_base(name).is_some()).collect();
         let (started, mut said) = (monotonic(), Duration::ZERO);
         for (at, name) in segments.iter().enumerate() {

@@ -261,6 +261,38 @@ async fn a_paused_buckets_records_are_gathered_and_the_rest_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_only_bears_a_segments_name_costs_no_other_its_records() {
+    for foreign in [&b"what is this?"[..], b"", &[0x5A; 3_000], b"a copy"] {
+        let rig = Rig::new();
+        for n in 0..10 {
+            rig.send("acme", "b", format!("a {n}\n")).await.unwrap();
+        }
+        rig.spool.close();
+        rig.spool.shut_down().await;
+        let bytes = if foreign == b"a copy" { fs::read(rig.segments().remove(0)).unwrap() } else { foreign.to_vec() };
+        for base in [4, 9, u64::MAX] {
+            fs::write(rig.dir.path().join(segment_name(base)), &bytes).unwrap();
+        }
+        let waiting = offline::Offline::open(rig.dir.path()).unwrap().survey(None).unwrap();
+        assert_eq!(waiting.total().points, 10, "{:?}", waiting.total());
+        // And not at the next start, when it lies aside.
+        for _ in 0..2 {
+            let (ledger, spool) = open(&options(rig.dir.path()));
+            let acme = ledger.account(&TenantId::parse("acme").unwrap()).totals();
+            assert_eq!((acme.accepted, acme.pending), (10, 10), "{acme:?}");
+            let blank = foreign.is_empty();
+            assert_eq!(spool.health().set_aside.len(), if blank { 0 } else { 3 }, "{:?}", spool.health());
+            spool.close();
+            spool.shut_down().await;
+        }
+        let (ledger, spool) = open(&options(rig.dir.path()));
+        let rig = Rig { ledger, spool, ..rig };
+        rig.send("acme", "b", "a 10\n").await.unwrap();
+        assert_eq!(rig.deliver("b").len(), 11);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_no_segment_is_kept_and_named() {
     let rig = Rig::new();
     rig.send("acme", "b", "a 1\n").await.unwrap();
