@@ -35,6 +35,21 @@ impl WriteResult {
     }
 }
 
+/// What waits in the spool, at the moment of a scrape.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct SpoolGauges {
+    /// Points that wait or are in flight.
+    pub points: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of the log on the disk.
+    pub disk: u64,
+    /// The most bytes that may wait.
+    pub limit: u64,
+    /// The age of the oldest point.
+    pub oldest: Duration,
+}
+
 /// What was found in the spool's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpoolFind {

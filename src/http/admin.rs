@@ -1,10 +1,14 @@
 //! The admin listener: metrics, the exact ledger, and each tenant's last rejections and dead letters.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, get, web};
 use serde_json::{Map, Value, json};
 
 use super::State;
+use crate::metrics::SpoolGauges;
 use crate::outcome::{Account, Totals};
+use crate::spool::Pending;
 
 /// Adds the admin routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
@@ -28,7 +32,10 @@ async fn index() -> HttpResponse {
 /// Prometheus text format.
 #[get("/metrics")]
 async fn metrics(state: web::Data<State>) -> HttpResponse {
-    let text = state.metrics.exposition(&state.ledger, state.spool.pending(), state.clock.now());
+    let Pending { points, bytes, disk, limit, oldest } = state.spool.pending();
+    let age = oldest.map_or(0, |oldest| state.clock.now().saturating_sub(oldest));
+    let oldest = Duration::from_nanos(u64::try_from(age).unwrap_or(0));
+    let text = state.metrics.exposition(&state.ledger, &SpoolGauges { points, bytes, disk, limit, oldest });
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 

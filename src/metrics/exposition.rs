@@ -5,23 +5,20 @@ use std::sync::Arc;
 
 use prometheus::{Encoder, TextEncoder};
 
-use super::Metrics;
-use crate::clock::UnixNanos;
+use super::{Metrics, SpoolGauges};
 use crate::outcome::{Account, Ledger, Totals};
-use crate::spool::Pending;
 
 /// How many tenants have a label of their own; the others are summed up as `_other`. The exact rows are on `/admin/ledger`.
 pub const TENANT_LABELS: usize = 20;
 
 impl Metrics {
     /// The Prometheus text format, version 0.0.4.
-    pub fn exposition(&self, ledger: &Ledger, pending: Pending, now: UnixNanos) -> String {
-        self.spool_bytes.set(as_gauge(pending.bytes));
-        self.spool_disk_bytes.set(as_gauge(pending.disk));
-        self.spool_limit_bytes.set(as_gauge(pending.limit));
-        self.spool_points.set(as_gauge(pending.points));
-        let oldest = pending.oldest.map_or(0, |oldest| now.saturating_sub(oldest).max(0));
-        self.spool_oldest_seconds.set(oldest as f64 / 1e9);
+    pub fn exposition(&self, ledger: &Ledger, spool: &SpoolGauges) -> String {
+        self.spool_bytes.set(as_gauge(spool.bytes));
+        self.spool_disk_bytes.set(as_gauge(spool.disk));
+        self.spool_limit_bytes.set(as_gauge(spool.limit));
+        self.spool_points.set(as_gauge(spool.points));
+        self.spool_oldest_seconds.set(spool.oldest.as_secs_f64());
 
         let mut text = Vec::new();
         // Writing to memory cannot fail; a family without samples is left out by the registry itself.
