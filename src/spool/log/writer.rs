@@ -98,6 +98,7 @@ impl Writer {
                 Job::Append(first) => {
                     let mut bytes = first.cost;
                     let mut batch = vec![first];
+                    let mut yielded = false;
                     while bytes < MAX_COMMIT {
                         match jobs.try_recv() {
                             Ok(Job::Append(append)) => {
@@ -107,6 +108,12 @@ impl Writer {
                             Ok(other) => {
                                 waiting = Some(other);
                                 break;
+                            }
+                            // No timer: on a machine with a core to spare this returns at once. On a busy one those come first who are about to
+                            // hand something over, and one fdatasync serves them too.
+                            Err(_) if !yielded => {
+                                yielded = true;
+                                std::thread::yield_now();
                             }
                             Err(_) => break,
                         }
