@@ -243,6 +243,8 @@ async fn start_lanes(opening: Opening) {
 
 fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
     let mut lanes = lock(&opening.lanes);
+    // Before the first of them begins: a lane that thought itself the only one would take too much.
+    opening.shared.lanes.store(destinations.len().max(lanes.len()), Ordering::Relaxed);
     for bucket in destinations {
         lanes.entry(Arc::clone(bucket)).or_insert_with(|| {
             let sender = Arc::new(Sender::new(Arc::clone(bucket), Arc::clone(&opening.shared)));
@@ -251,7 +253,6 @@ fn open_lanes(destinations: &[Arc<str>], opening: &Opening) {
             (sender, tokio::spawn(lane))
         });
     }
-    opening.shared.lanes.store(lanes.len(), Ordering::Relaxed);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
