@@ -117,12 +117,12 @@ impl Core {
     pub(super) fn try_next_aside(&self, destination: &Arc<str>) -> Option<Waiting> {
         loop {
             let (taken, read) = self.lock().turn_aside(destination, true);
-            if taken.is_some() || read.is_empty() {
-                // Whoever was asked to read and is not needed now looks again at the next turn.
-                read.into_iter().for_each(|account| self.read_backlog(destination, Some(account)));
+            let done = taken.is_some() || read.is_empty();
+            // Whoever was asked to read reads, also when it is not needed now.
+            read.into_iter().for_each(|account| self.read_backlog(destination, Some(account)));
+            if done {
                 return taken;
             }
-            read.into_iter().for_each(|account| self.read_backlog(destination, Some(account)));
         }
     }
 }
@@ -161,6 +161,14 @@ impl State {
             main.join(queue);
         }
         self.aside.changes += 1;
+    }
+
+    /// The queue of a destination, or of one account of it that is set aside.
+    pub(super) fn queue_for(&mut self, destination: &Arc<str>, alone: Option<usize>) -> Option<&mut Queue> {
+        match alone {
+            None => self.queues.get_mut(destination),
+            Some(account) => self.aside.of(destination, account),
+        }
     }
 
     /// The queue in which an owner's records wait.

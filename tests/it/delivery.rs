@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME_KEY, Bucket, GLOBEX_KEY, Gateway, IN_MEMORY, Influx, Link, Totals, config_for, event, events, eventually,
-    http, influx, now_ms, post, tagline,
+    ACME_KEY, GLOBEX_KEY, Gateway, IN_MEMORY, Influx, Link, Totals, config_for, event, events, eventually, http,
+    influx, now_ms, post, tagline,
 };
 
 const SOON: Duration = Duration::from_secs(15);
@@ -22,16 +22,6 @@ async fn settled(gateway: &Gateway, tenant: &str, within: Duration) -> Totals {
     .await;
     assert!(totals.balances(), "{totals:?}");
     totals
-}
-
-/// How many points of a tenant are stored, counted by InfluxDB.
-async fn stored(bucket: &Bucket, tenant: &str) -> u64 {
-    let rows = bucket
-        .select(&format!(
-            "|> filter(fn: (r) => r.tenant_id == \"{tenant}\" and r._field == \"element_count\") |> group() |> count()"
-        ))
-        .await;
-    rows.first().map_or(0, |row| row.int("_value").unsigned_abs())
 }
 
 /// The dead letters of a tenant; the file and its folder must be nobody else's to read.
@@ -71,7 +61,7 @@ async fn lines_of_a_conflicting_type_are_dead_letters_and_the_rest_of_their_batc
     assert_eq!((acme.accepted, acme.delivered, acme.dead_lettered, acme.lost), (40, 37, 3, 0));
     let globex = settled(&gateway, "globex", SOON).await;
     assert_eq!((globex.accepted, globex.delivered), (20, 20));
-    assert_eq!((stored(&bucket, "acme").await, stored(&bucket, "globex").await), (37, 20));
+    assert_eq!((bucket.stored("acme").await, bucket.stored("globex").await), (37, 20));
 
     let letters = dead_letters(&gateway, "acme");
     assert_eq!(letters.len(), 3, "{letters:?}");
@@ -101,7 +91,7 @@ async fn points_older_than_the_buckets_retention_are_dead_letters_and_the_rest_a
 
     let acme = settled(&gateway, "acme", SOON).await;
     assert_eq!((acme.accepted, acme.delivered, acme.dead_lettered), (10, 9, 1));
-    assert_eq!(stored(&bucket, "acme").await, 9);
+    assert_eq!(bucket.stored("acme").await, 9);
     let letters = dead_letters(&gateway, "acme");
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert!(letters[0]["reason"].as_str().unwrap().contains("retention"), "{letters:?}");
@@ -142,7 +132,7 @@ async fn a_missing_bucket_pauses_only_its_own_tenant_until_it_is_there() {
     missing.create(Duration::ZERO);
     let globex = settled(&gateway, "globex", Duration::from_secs(25)).await;
     assert_eq!((globex.accepted, globex.delivered), (10, 10));
-    assert_eq!((stored(&missing, "globex").await, stored(&bucket, "globex").await), (10, 0));
+    assert_eq!((missing.stored("globex").await, bucket.stored("globex").await), (10, 0));
     assert_eq!(gateway.readiness().1["status"], "ok");
 }
 
@@ -153,7 +143,7 @@ async fn a_missing_bucket_is_created_with_its_retention_where_the_settings_say_s
     let gateway = Gateway::start_with(&config_for(&missing), &environment).await;
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 5)).status, 202);
     assert_eq!(settled(&gateway, "acme", SOON).await.delivered, 5);
-    assert_eq!(stored(&missing, "acme").await, 5);
+    assert_eq!(missing.stored("acme").await, 5);
     let rows = missing.query(&format!("buckets() |> filter(fn: (r) => r.name == \"{}\")", missing.name())).await;
     assert_eq!(rows[0].int("retentionPeriod"), 2 * 3600 * 1_000_000_000, "{rows:?}");
 }
@@ -185,11 +175,11 @@ async fn with_a_wrong_token_nothing_is_lost_and_replay_delivers_it_with_the_righ
     gateway.sigterm();
     let ended = gateway.wait_exit(SOON).await;
     assert_eq!(ended.code(), Some(0));
-    assert_eq!(stored(&bucket, "acme").await, 0);
+    assert_eq!(bucket.stored("acme").await, 0);
     let spill = gateway.spool().join("spill").display().to_string();
     let replayed = tagline(gateway.folder(), &["replay", "--config", &gateway.config_file(), &spill], &[]).await;
     assert_eq!(replayed.code, Some(0), "{replayed:?}");
-    assert_eq!(stored(&bucket, "acme").await, 30);
+    assert_eq!(bucket.stored("acme").await, 30);
 }
 
 /// Sends batches until one is refused; how many points were taken, and the refusal.
@@ -237,7 +227,7 @@ async fn a_full_buffer_refuses_with_503_keeps_what_was_accepted_and_recovers_by_
     assert_eq!((totals.accepted, totals.delivered, totals.rejected), (acme, acme, 500));
     let totals = settled(&gateway, "globex", Duration::from_secs(40)).await;
     assert_eq!((totals.accepted, totals.delivered), (globex, globex));
-    assert_eq!((stored(&bucket, "acme").await, stored(&bucket, "globex").await), (acme, globex));
+    assert_eq!((bucket.stored("acme").await, bucket.stored("globex").await), (acme, globex));
     assert_eq!(post(&gateway, ACME_KEY, &events(at, 50_000, 500)).status, 202);
     assert_eq!(gateway.readiness().1["status"], "ok");
 }
@@ -258,9 +248,9 @@ async fn one_slow_request_does_not_stop_the_others() {
     assert_eq!(settled(&gateway, "globex", Duration::from_secs(8)).await.delivered, 10);
     let acme = Totals::of(&gateway, "acme");
     assert_eq!((acme.pending, acme.delivered), (10, 10));
-    assert_eq!((stored(&bucket, "acme").await, stored(&bucket, "globex").await), (10, 10));
+    assert_eq!((bucket.stored("acme").await, bucket.stored("globex").await), (10, 10));
 
     link.release();
     assert_eq!(settled(&gateway, "acme", SOON).await.delivered, 20);
-    assert_eq!(stored(&bucket, "acme").await, 20);
+    assert_eq!(bucket.stored("acme").await, 20);
 }

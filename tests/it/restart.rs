@@ -39,16 +39,6 @@ async fn settled(gateway: &Gateway, tenant: &str) -> Totals {
     .await
 }
 
-/// How many points of a tenant are stored, counted by InfluxDB.
-async fn stored(bucket: &Bucket, tenant: &str) -> u64 {
-    let rows = bucket
-        .select(&format!(
-            "|> filter(fn: (r) => r.tenant_id == \"{tenant}\" and r._field == \"element_count\") |> group() |> count()"
-        ))
-        .await;
-    rows.first().map_or(0, |row| row.int("_value").unsigned_abs())
-}
-
 /// What the gateway's own points say was delivered of a tenant, added up.
 async fn reported(bucket: &Bucket, tenant: &str) -> u64 {
     let pipe = format!(
@@ -131,7 +121,7 @@ async fn stopped_while_influxdb_is_away_it_spills_nothing_and_the_next_start_del
     let (acme, globex) = (settled(&gateway, "acme").await, settled(&gateway, "globex").await);
     assert_eq!((acme.accepted, acme.delivered, acme.spilled, acme.lost), (157, 157, 0, 0), "{acme:?}");
     assert_eq!((globex.accepted, globex.delivered), (30, 30), "{globex:?}");
-    assert_eq!((stored(&bucket, "acme").await, stored(&bucket, "globex").await), (157, 30));
+    assert_eq!((bucket.stored("acme").await, bucket.stored("globex").await), (157, 30));
     // One more start and stop, with nothing to do: the totals stay, and none of them is reported a second time.
     stopped(&mut gateway).await;
     gateway.start_again().await;
@@ -174,7 +164,7 @@ async fn records_that_the_disk_damaged_are_counted_as_lost_and_all_others_arrive
     let mut views: Vec<&str> = views.iter().map(|row| row.text("_value")).collect();
     views.sort_unstable();
     assert_eq!(views, ["between", "first", "last", "v"]);
-    assert_eq!((stored(&bucket, "acme").await, stored(&bucket, "globex").await), (50, 11));
+    assert_eq!((bucket.stored("acme").await, bucket.stored("globex").await), (50, 11));
 
     // The loss is counted once, over further starts too.
     stopped(&mut gateway).await;
@@ -222,7 +212,7 @@ async fn a_segment_that_cannot_be_read_is_set_aside_named_and_never_deleted() {
     switch.mend();
     assert_eq!(post(&gateway, ACME_KEY, &json!([event(now_ms(), 1_000)])).status, 202);
     assert_eq!(settled(&gateway, "acme").await.delivered, 21);
-    assert_eq!(stored(&bucket, "acme").await, 21);
+    assert_eq!(bucket.stored("acme").await, 21);
     // A later start neither deletes what was set aside nor takes it for new damage.
     stopped(&mut gateway).await;
     gateway.start_again().await;

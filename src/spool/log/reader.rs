@@ -143,7 +143,7 @@ impl Core {
             }
             let kept = found.iter().filter(|(sequence, _)| now.waits(**sequence) && !state.live.contains_key(sequence));
             let kept: Vec<(Owner, Tally)> = kept.map(|(_, kept)| kept.clone()).collect();
-            let lost = state.lose_but(base, Loss::Damaged, |sequence| found.contains_key(&sequence), &kept);
+            let lost = state.lose(base, Loss::Damaged, |sequence| found.contains_key(&sequence), &kept);
             drop(state);
             tracing::error!(
                 segment = segment_name(base),
@@ -248,10 +248,7 @@ impl State {
             taken += 1;
         }
         let same = self.aside.changes == task.changes;
-        let queue = match task.alone {
-            None => self.queues.get_mut(destination),
-            Some(account) => self.aside.of(destination, account),
-        };
+        let queue = self.queue_for(destination, task.alone);
         // Lines that gave way meanwhile may have set it back, or what it passes over is another's now: then it is looked at again.
         if let Some(queue) = queue.filter(|queue| same && queue.unread.start == task.from) {
             queue.unread.start = upto;
@@ -313,11 +310,7 @@ struct Reading<'r> {
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         let mut state = self.core.lock();
-        let queue = match self.alone {
-            None => state.queues.get_mut(self.destination),
-            Some(account) => state.aside.of(self.destination, account),
-        };
-        if let Some(queue) = queue {
+        if let Some(queue) = state.queue_for(self.destination, self.alone) {
             queue.reading = false;
             queue.wake();
         }

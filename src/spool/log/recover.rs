@@ -44,11 +44,13 @@ pub(in crate::spool) fn recover(storage: &dyn Storage, ledger: &Ledger, metrics:
         let _ = storage.remove(leftover);
     }
     let (cursor, bad) = Cursor::read(storage)?;
+    let cursor = cursor.unwrap_or_default();
     let mut taking = Taking {
         storage,
         ledger,
         metrics,
-        cursor: cursor.unwrap_or_default(),
+        ended: cursor.ended().collect(),
+        cursor,
         names: HashMap::new(),
         found: BTreeMap::new(),
         segments: Vec::new(),
@@ -86,6 +88,8 @@ struct Taking<'t> {
     ledger: &'t Ledger,
     metrics: &'t Metrics,
     cursor: Cursor,
+    /// What has ended by it above its low-water mark, in order.
+    ended: Vec<Range<u64>>,
     /// So that one name is one account.
     names: HashMap<String, Arc<Account>>,
     found: BTreeMap<String, Waits>,
@@ -142,8 +146,7 @@ impl Taking<'_> {
         let mut expected = base;
         let mut recovered = 0;
         // Ends are ranges in order, and so are sequences: one pass over both.
-        let ended: Vec<Range<u64>> = self.cursor.ended().collect();
-        let mut end_at = 0;
+        let mut end_at = self.ended.partition_point(|range| range.end <= base);
         let mut scan = Scan::new(&*file, FILE_HEADER as u64, len);
         while let Some(next) = scan.next(|_| true)? {
             match next {
@@ -154,13 +157,13 @@ impl Taking<'_> {
                         continue;
                     }
                     expected = sequence + 1;
-                    while ended.get(end_at).is_some_and(|range| range.end <= sequence) {
+                    while self.ended.get(end_at).is_some_and(|range| range.end <= sequence) {
                         end_at += 1;
                     }
                     let tally = Tally::one(head.points, head.record_len());
                     segment.len = at + tally.bytes;
-                    let has_ended =
-                        sequence < self.cursor.low || ended.get(end_at).is_some_and(|range| range.contains(&sequence));
+                    let has_ended = sequence < self.cursor.low
+                        || self.ended.get(end_at).is_some_and(|range| range.contains(&sequence));
                     if has_ended {
                         segment.pass_to(sequence + 1);
                         continue;
@@ -225,7 +228,7 @@ impl Taking<'_> {
     /// Whether every one of these sequences has ended by the cursor.
     fn all_ended(&self, sequences: Range<u64>) -> bool {
         let mut at = sequences.start.max(self.cursor.low);
-        for range in self.cursor.ended() {
+        for range in &self.ended {
             if range.contains(&at) {
                 at = range.end;
             }

@@ -13,7 +13,7 @@ impl Core {
         let bases: Vec<(u64, Range<u64>)> = sealed.map(|segment| (segment.base, segment.base..segment.next)).collect();
         for (base, sequences) in bases {
             state.forget_queued(&sequences);
-            let lost = state.lose(base, Loss::DroppedOldest, |_| false);
+            let lost = state.lose(base, Loss::DroppedOldest, |_| false, &[]);
             if lost.records > 0 {
                 tracing::warn!(
                     points = lost.points,
@@ -49,13 +49,8 @@ impl State {
         }
     }
 
-    /// Everything that waits in a segment is lost but what is live, and what `found` finds. How much that was.
-    pub(in crate::spool) fn lose(&mut self, base: u64, loss: Loss, found: impl Fn(u64) -> bool) -> Tally {
-        self.lose_but(base, loss, found, &[])
-    }
-
-    /// Like [`State::lose`]; `kept` is what `found` finds, by owner.
-    pub(in crate::spool) fn lose_but(
+    /// Everything that waits in a segment is lost but what is live, and what `found` finds: `kept`, by owner. How much that was.
+    pub(in crate::spool) fn lose(
         &mut self,
         base: u64,
         loss: Loss,
