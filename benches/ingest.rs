@@ -124,7 +124,7 @@ impl Gateway {
         let directory = Arc::new(Directory::of(&settings, &Ledger::default()));
         let authenticator = Authenticator::new(&settings, directory).expect("sound settings");
         let presented = Presented { write_keys: vec![key], ..Presented::default() };
-        let tenant = authenticator.verify(&presented, NOW).expect("a good key");
+        let tenant = authenticator.verify(&presented, NOW, &|| Ok(())).expect("a good key");
         Self { tenant, enricher: Enricher::new(&settings) }
     }
 

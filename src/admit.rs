@@ -14,6 +14,7 @@
 //! and nothing grows.
 
 mod rate;
+mod series;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use governor::clock::{Clock, DefaultClock};
 use crate::config::Limits;
 
 use rate::Rate;
+pub use series::SeriesBudget;
 
 /// What a client is told to wait when too many of its tenant's requests are in flight: they last milliseconds, and a
 /// second is the least that `Retry-After` can say.

@@ -17,6 +17,7 @@ pub use stop::{Signals, Stopped};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
@@ -65,6 +66,7 @@ impl Gateway {
         let spool = spool?;
         let directory = Arc::new(Directory::of(&settings, &ledger));
         let generation = Generation {
+            number: 1,
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
             enricher: Enricher::new(&settings),
             max_body: settings.server.max_body,
@@ -88,7 +90,7 @@ impl Gateway {
         let lifecycle = Lifecycle::default();
         let log = readiness::Log::of(&settings.spool);
         let state = Arc::new(State {
-            generation: Arc::new(generation),
+            generation: ArcSwap::from_pointee(generation),
             spool: spool.clone(),
             delivery: delivery.view(),
             ledger: Arc::clone(&ledger),

@@ -29,6 +29,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -51,6 +52,10 @@ pub struct Presented<'r> {
     pub proxy_secret: Vec<&'r [u8]>,
     /// `Origin` headers.
     pub origin: Vec<&'r [u8]>,
+    /// `Cookie` headers, whole.
+    pub cookies: Vec<&'r [u8]>,
+    /// `X-Forwarded-For` headers, in the order sent.
+    pub forwarded_for: Vec<&'r [u8]>,
     /// The address of the TCP peer (never of a forwarding header).
     pub peer: Option<IpAddr>,
 }
@@ -65,6 +70,8 @@ impl fmt::Debug for Presented<'_> {
             .field("tenant_header", &self.tenant_header.len())
             .field("proxy_secret", &self.proxy_secret.len())
             .field("origin", &self.origin.len())
+            .field("cookies", &self.cookies.len())
+            .field("forwarded_for", &self.forwarded_for.len())
             .field("peer", &self.peer)
             .finish()
     }
@@ -150,6 +157,8 @@ pub struct AuthError {
     pub code: &'static str,
     /// What is wrong and what to do, for a developer; no part of any credential.
     pub detail: String,
+    /// When to ask again: with [`Refusal::Unavailable`] and [`Refusal::Limited`] always.
+    pub retry_after: Option<Duration>,
 }
 
 /// The class of a refusal: the HTTP room makes a status of it.
@@ -159,4 +168,8 @@ pub enum Refusal {
     Unauthenticated,
     /// 403: a good credential that may not do this.
     Forbidden,
+    /// 503: nobody can say yet, for the keys are not there.
+    Unavailable,
+    /// 429: the address failed too often.
+    Limited,
 }

@@ -24,8 +24,9 @@ mod tests;
 pub use catalog::{Bounds, Catalog, FieldRule, FieldType, Measurement};
 pub use finding::{Finding, Findings, Place};
 pub use settings::{
-    Algorithm, Durability, Enrich, Influx, Issuer, IssuerKey, Limits, Log, LogFormat, OnFull, OriginRule, PathRule,
-    Profile, Require, Secret, Server, SessionMode, Settings, SpoolSettings, TenantSettings, WriteKey,
+    AddressLimits, Algorithm, ClientAddress, Connections, DryRun, Durability, Enrich, Influx, Issuer, IssuerKey,
+    Limits, Log, LogFormat, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub, Secret, Server,
+    SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, Unknown, WriteKey,
 };
 pub use sources::{Sources, load, load_without_destination};
 pub use tenant_id::TenantId;

@@ -12,7 +12,7 @@ use super::{Exceeded, Quota};
 use crate::config::Limits;
 
 fn limits(points_per_second: u32, burst: u32, bytes_per_second: Option<u32>) -> Limits {
-    Limits { points_per_second, burst, bytes_per_second, in_flight: 1_000, spool_share: 1.0 }
+    Limits { points_per_second, burst, bytes_per_second, ..Limits::generous() }
 }
 
 fn quota(

@@ -53,10 +53,17 @@ impl Authenticator {
     ///
     /// Every credential that is presented must hold, and all must prove the same tenant: a request that could be read in two
     /// ways is refused, not resolved.
-    pub fn verify(&self, presented: &Presented<'_>, now: UnixNanos) -> Result<Tenant, AuthError> {
+    ///
+    /// `may_cost` is asked before what is dear, a signature check: an address that failed too often is refused there.
+    pub fn verify(
+        &self,
+        presented: &Presented<'_>,
+        now: UnixNanos,
+        may_cost: &dyn Fn() -> Result<(), AuthError>,
+    ) -> Result<Tenant, AuthError> {
         let origin = Origin::read(&presented.origin)?;
         let named = one_tenant_header(&presented.tenant_header)?;
-        let proofs = self.proofs(presented, named, &origin, now)?;
+        let proofs = self.proofs(presented, named, &origin, now, may_cost)?;
         let mut proofs = proofs.into_iter();
         let Some(mut proven) = proofs.next() else {
             return Err(self.nothing_proven(presented, named));
@@ -84,6 +91,7 @@ impl Authenticator {
         named: Option<&[u8]>,
         origin: &Origin,
         now: UnixNanos,
+        may_cost: &dyn Fn() -> Result<(), AuthError>,
     ) -> Result<Vec<Proven>, AuthError> {
         let tokens = tokens(presented)?;
         if presented.write_keys.len() + tokens.len() > MAX_CREDENTIALS {
@@ -105,6 +113,7 @@ impl Authenticator {
             }
         }
         for token in tokens {
+            may_cost()?;
             proofs.push(self.issuers.verify(token, now)?);
         }
         Ok(proofs)

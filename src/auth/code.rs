@@ -125,6 +125,6 @@ impl Code {
 
     /// The refusal with this code. `detail` must hold no part of a credential.
     pub(super) fn because(self, detail: impl Into<String>) -> AuthError {
-        AuthError { kind: self.kind(), code: self.as_str(), detail: detail.into() }
+        AuthError { kind: self.kind(), code: self.as_str(), detail: detail.into(), retry_after: None }
     }
 }

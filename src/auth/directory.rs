@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::admit::Quota;
+use crate::admit::{Quota, SeriesBudget};
 use crate::config::{Settings, TenantId, TenantSettings};
 use crate::outcome::{Account, Ledger};
 
@@ -17,7 +17,9 @@ pub struct Profile {
     /// Where its points go: its own bucket or the default one. The name in file mode too.
     pub destination: Arc<str>,
     /// Its budget.
-    pub quota: Quota,
+    pub quota: Arc<Quota>,
+    /// Its budget of series.
+    pub series: Arc<SeriesBudget>,
     /// Its row of the ledger.
     pub account: Arc<Account>,
 }
@@ -37,7 +39,8 @@ impl Directory {
             id: id.clone(),
             settings: tenant.clone(),
             destination: tenant.bucket.clone().unwrap_or_else(|| Arc::clone(&default)),
-            quota: Quota::new(tenant.limits, server.replicas, server.max_events, server.max_body),
+            quota: Arc::new(Quota::new(tenant.limits, server.replicas.at_start(), server.max_events, server.max_body)),
+            series: Arc::new(SeriesBudget::new(&tenant.limits)),
             account: ledger.account(id),
         }))
     }

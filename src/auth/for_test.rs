@@ -1,10 +1,9 @@
 //! A tenant for the tests of other rooms, without a credential.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::admit::Quota;
-use crate::config::{Limits, Require, SessionMode, TenantId, TenantSettings};
+use crate::admit::{Quota, SeriesBudget};
+use crate::config::{Limits, SessionMode, TenantId, TenantSettings};
 use crate::outcome::Account;
 
 use super::{Profile, Proof, Rights, Tenant};
@@ -13,25 +12,13 @@ impl Tenant {
     /// A proven tenant with generous limits.
     pub(crate) fn for_test(id: &str, session: SessionMode, host: Option<&str>) -> Self {
         let id = TenantId::parse(id).expect("a tenant id");
-        let limits = Limits {
-            points_per_second: 1_000_000,
-            burst: 1_000_000,
-            bytes_per_second: None,
-            in_flight: 1_000,
-            spool_share: 1.0,
-        };
+        let limits = Limits::generous();
         let profile = Profile {
             destination: "app_observability".into(),
-            quota: Quota::new(limits, 1, 5_000, 1 << 20),
+            quota: Arc::new(Quota::new(limits, 1, 5_000, 1 << 20)),
+            series: Arc::new(SeriesBudget::new(&limits)),
             account: Account::detached(id.as_str()),
-            settings: TenantSettings {
-                bucket: None,
-                disabled: false,
-                require: Require::Any,
-                session,
-                keys: BTreeMap::new(),
-                limits,
-            },
+            settings: TenantSettings { session, ..TenantSettings::plain(limits) },
             id,
         };
         Self { profile: Arc::new(profile), proof: Proof::Proxy, host: host.map(str::to_owned), rights: Rights::All }

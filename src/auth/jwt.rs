@@ -149,6 +149,7 @@ fn decoding_key(key: &IssuerKey, family: AlgorithmFamily) -> Result<DecodingKey,
             // A public key as a shared secret would let anyone who can read it sign tokens.
             Err("public_key_file does not go with HS algorithms: give hmac_secret".to_owned())
         }
+        (IssuerKey::Jwks { .. }, _) => Err("jwks_url is not read yet".to_owned()),
         (IssuerKey::PublicPem { pem, path }, _) => {
             if pem.contains("PRIVATE KEY") {
                 return Err(format!("{} holds a private key: give the public one", path.display()));

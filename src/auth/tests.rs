@@ -10,14 +10,14 @@ mod settings_mistakes;
 mod table;
 mod token_rows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use crate::admit::Quota;
+use crate::admit::{Quota, SeriesBudget};
 use crate::config::{
-    self, Algorithm, Catalog, Enrich, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, Require, Server,
-    SessionMode, Settings, SpoolSettings, TenantId, TenantSettings, WriteKey,
+    self, Algorithm, Catalog, Enrich, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, Require, Server, Settings,
+    SpoolSettings, TenantId, TenantSettings, WriteKey,
 };
 use crate::outcome::Account;
 
@@ -66,6 +66,9 @@ fn issuer(iss: &str, algorithms: &[Algorithm], tenant_claim: &str, key: IssuerKe
         tenant_claim: tenant_claim.to_owned(),
         key,
         leeway: Duration::from_secs(LEEWAY as u64),
+        tenants: BTreeMap::new(),
+        denied_jti: BTreeSet::new(),
+        denied_sub: BTreeSet::new(),
     }
 }
 
@@ -83,7 +86,7 @@ pub(crate) fn issuers() -> BTreeMap<String, Issuer> {
 }
 
 fn limits() -> Limits {
-    Limits { points_per_second: 1_000, burst: 5_000, bytes_per_second: None, in_flight: 100, spool_share: 0.5 }
+    Limits { points_per_second: 1_000, burst: 5_000, in_flight: 100, spool_share: 0.5, ..Limits::generous() }
 }
 
 fn write_key(key: &str, origins: &[&str]) -> WriteKey {
@@ -93,12 +96,8 @@ fn write_key(key: &str, origins: &[&str]) -> WriteKey {
 
 fn tenant(keys: Vec<(&str, WriteKey)>) -> TenantSettings {
     TenantSettings {
-        bucket: None,
-        disabled: false,
-        require: Require::Any,
-        session: SessionMode::Tag,
         keys: keys.into_iter().map(|(name, key)| (name.to_owned(), key)).collect(),
-        limits: limits(),
+        ..TenantSettings::plain(limits())
     }
 }
 
@@ -135,7 +134,7 @@ pub(crate) fn settings() -> Settings {
             workers: 1,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(1),
-            replicas: 1,
+            replicas: config::Replicas::Fixed(1),
             max_body: 1 << 20,
             max_inflated: 8 << 20,
             max_events: 5_000,
@@ -143,6 +142,15 @@ pub(crate) fn settings() -> Settings {
                 .map(|net| net.parse().unwrap())
                 .to_vec(),
             proxy_secret: Some(PROXY_SECRET.into()),
+            admin_token: None,
+            token_cookie: None,
+            connections: config::Connections {
+                max: 1_000,
+                per_address: 0,
+                head_timeout: Duration::from_secs(10),
+                body_timeout: Duration::from_secs(30),
+            },
+            address: config::AddressLimits { failures_per_second: 100, burst: 500, tracked: 1_000, dry_run: false },
         },
         influxdb: None,
         enrich: Enrich {
@@ -154,6 +162,9 @@ pub(crate) fn settings() -> Settings {
             max_future: Duration::from_secs(60),
             user_agent: false,
             path_rules: Vec::new(),
+            client_address: config::ClientAddress::Off,
+            scrub: BTreeSet::new(),
+            scrub_patterns: BTreeMap::new(),
         },
         spool: SpoolSettings {
             dir: "data".into(),
@@ -167,6 +178,10 @@ pub(crate) fn settings() -> Settings {
         log: Log { format: LogFormat::Text, level: "info".to_owned() },
         issuers: issuers(),
         tenants: tenants(),
+        tenant_defaults: config::TenantDefaults {
+            unknown: config::Unknown::Reject,
+            tenant: TenantSettings::plain(limits()),
+        },
         catalog: Arc::new(Catalog::default()),
     }
 }
@@ -177,7 +192,8 @@ pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
         id: id.clone(),
         settings: tenant.clone(),
         destination: "app_observability".into(),
-        quota: Quota::new(tenant.limits, server.replicas, server.max_events, server.max_body),
+        quota: Arc::new(Quota::new(tenant.limits, server.replicas.at_start(), server.max_events, server.max_body)),
+        series: Arc::new(SeriesBudget::new(&tenant.limits)),
         account: Account::detached(id.as_str()),
     });
     Authenticator::new(settings, Arc::new(Directory::new(profiles)))
@@ -186,14 +202,19 @@ pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
 static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| build(&settings()).expect("good settings"));
 
 fn verify(presented: &Presented<'_>) -> Result<Tenant, AuthError> {
-    AUTHENTICATOR.verify(presented, NOW * NANOS)
+    AUTHENTICATOR.verify(presented, NOW * NANOS, &|| Ok(()))
 }
 
 #[test]
 fn every_code_stands_in_the_documentation_with_its_status() {
     let page = include_str!("../../docs/identity.md");
     for code in Code::ALL {
-        let status = if code.kind() == Refusal::Unauthenticated { 401 } else { 403 };
+        let status = match code.kind() {
+            Refusal::Unauthenticated => 401,
+            Refusal::Forbidden => 403,
+            Refusal::Limited => 429,
+            Refusal::Unavailable => 503,
+        };
         let cell = format!("| `{}` | {status} |", code.as_str());
         assert!(page.contains(&cell), "docs/identity.md has no row {cell}");
     }

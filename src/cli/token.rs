@@ -153,11 +153,14 @@ fn signing_key(args: &TokenArgs, name: &str, issuer: &Issuer, family: AlgorithmF
         (IssuerKey::Hmac(_), Some(_)) => {
             Err(Failure::Misuse(format!("issuers.{name} signs with its hmac_secret: leave --private-key-file out")))
         }
+        (IssuerKey::Jwks { url }, None) => Err(Failure::Misuse(format!(
+            "issuers.{name} has only the public keys that {url} publishes: give its private key with --private-key-file FILE"
+        ))),
         (IssuerKey::PublicPem { path, .. }, None) => Err(Failure::Misuse(format!(
             "issuers.{name} has only a public key ({}): give its private key with --private-key-file FILE",
             path.display()
         ))),
-        (IssuerKey::PublicPem { .. }, Some(file)) => {
+        (IssuerKey::PublicPem { .. } | IssuerKey::Jwks { .. }, Some(file)) => {
             let pem =
                 std::fs::read(file).map_err(|e| Failure::Failed(format!("{} cannot be read: {e}", file.display())))?;
             let read = match family {

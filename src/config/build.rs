@@ -11,12 +11,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use config::Value as Merged;
+use secrecy::ExposeSecret;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::finding::{Findings, Place};
 use super::section::Section;
 use super::settings::{
-    Durability, Enrich, Limits, Log, LogFormat, OnFull, Profile, Server, SessionMode, Settings, SpoolSettings,
+    AddressLimits, ClientAddress, Connections, DryRun, Durability, Enrich, Limits, Log, LogFormat, OnFull, Profile,
+    Replicas, Server, SessionMode, Settings, SpoolSettings,
 };
 use super::sources::Sources;
 use super::tree::Places;
@@ -63,6 +65,7 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
         log: log(&root.sub("log"), profile),
         issuers,
         tenants,
+        tenant_defaults: defaults.of_unknown(),
         catalog: catalog.into(),
         server,
     }
@@ -76,12 +79,19 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
         workers: set(section.int("workers")),
         drain_delay: set(section.duration("drain_delay")),
         drain_timeout: set(section.duration("drain_timeout")),
-        replicas: set(section.int("replicas")),
+        replicas: set(section
+            .int("replicas")
+            .map(Replicas::Fixed)
+            .or_else(|| section.read("replicas", values::replicas))),
         max_body: bytes("max_body"),
         max_inflated: bytes("max_inflated"),
         max_events: set(section.int("max_events")),
         trusted_proxies: section.list("trusted_proxies", values::network),
         proxy_secret: section.secret("proxy_secret", "proxy_secret_file", findings),
+        admin_token: section.secret("admin_token", "admin_token_file", findings),
+        token_cookie: section.text("token_cookie").map(str::to_owned),
+        connections: connections(&section.sub("connections")),
+        address: address(&section.sub("address")),
     };
     if collide(server.listen, server.admin_listen) {
         let key = later_of(section, "admin_listen", "listen");
@@ -96,7 +106,29 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
         section.wrong(findings, key, "max_inflated is smaller than max_body: a plain body of that size could never be taken; make it as large at least");
     }
     proxies(section, &server, findings);
+    if server.admin_token.as_ref().is_some_and(|token| token.expose_secret().chars().count() < 16) {
+        let key = if section.has("admin_token") { "admin_token" } else { "admin_token_file" };
+        section.wrong(findings, key, "the token is too short; 16 characters or more");
+    }
     server
+}
+
+fn connections(section: &Section<'_>) -> Connections {
+    Connections {
+        max: set(section.int::<i64>("max").and_then(|max| usize::try_from(max).ok())),
+        per_address: set(section.int("per_address")),
+        head_timeout: set(section.duration("head_timeout")),
+        body_timeout: set(section.duration("body_timeout")),
+    }
+}
+
+fn address(section: &Section<'_>) -> AddressLimits {
+    AddressLimits {
+        failures_per_second: set(section.int("failures_per_second")),
+        burst: set(section.int("burst")),
+        tracked: set(section.int::<i64>("tracked").and_then(|most| usize::try_from(most).ok())),
+        dry_run: set(section.flag("dry_run")),
+    }
 }
 
 /// Which of two keys somebody set, the first if both.
@@ -111,7 +143,6 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 fn proxies(section: &Section<'_>, server: &Server, findings: &mut Findings) {
-    use secrecy::ExposeSecret;
     let has_secret = section.has("proxy_secret") || section.has("proxy_secret_file");
     let names_proxies = section.has("trusted_proxies") && !section.texts("trusted_proxies").is_empty();
     let secret_key = if section.has("proxy_secret") { "proxy_secret" } else { "proxy_secret_file" };
@@ -187,7 +218,19 @@ fn enrich(given: &Given<'_>, section: &Section<'_>, catalog: &Catalog, findings:
         max_future: set(section.duration("max_future")),
         user_agent: set(section.flag("user_agent")),
         path_rules: section.list("path_rules", values::path_rule),
+        client_address: match section.text("client_address") {
+            Some("network") => ClientAddress::Network,
+            Some("full") => ClientAddress::Full,
+            _ => ClientAddress::Off,
+        },
+        scrub: section.list("scrub", values::scrub).into_iter().collect(),
+        scrub_patterns: scrub_patterns(&section.sub("scrub_patterns")),
     }
+}
+
+fn scrub_patterns(section: &Section<'_>) -> BTreeMap<String, String> {
+    let pattern = |name: String| section.text(&name).map(str::to_owned).map(|pattern| (name, pattern));
+    section.names().into_iter().filter_map(pattern).collect()
 }
 
 /// The host name: a pod's own in Kubernetes.
@@ -250,5 +293,22 @@ fn limits(section: &Section<'_>, below: Limits) -> Limits {
             .or(below.bytes_per_second),
         in_flight: section.int("in_flight").unwrap_or(below.in_flight),
         spool_share: section.number("spool_share").unwrap_or(below.spool_share),
+        series_per_hour: section.int("series_per_hour").unwrap_or(below.series_per_hour),
+        series_per_day: section.int("series_per_day").unwrap_or(below.series_per_day),
+        dry_run: dry_run(section).unwrap_or(below.dry_run),
     }
+}
+
+/// The limits that are only counted, unless it is not set.
+fn dry_run(section: &Section<'_>) -> Option<DryRun> {
+    let all = section.flag("dry_run");
+    let named = section.texts("dry_run");
+    let is = |limit: &str| all == Some(true) || named.contains(&limit);
+    section.is_set_by_operator("dry_run").then(|| DryRun {
+        points_per_second: is("points_per_second"),
+        bytes_per_second: is("bytes_per_second"),
+        in_flight: is("in_flight"),
+        series_per_hour: is("series_per_hour"),
+        series_per_day: is("series_per_day"),
+    })
 }

@@ -84,7 +84,6 @@ impl Check<'_> {
 /// Reads a value of a kind for its mistakes alone, and hands each with its place to `wrong`.
 fn read(kind: Kind, node: &Node, path: &[String], wrong: &mut dyn FnMut(&Place, String)) {
     let outcome = match (kind, &node.value) {
-        (Kind::Later, _) => Err("not supported by this version yet; leave it out".into()),
         (Kind::Secret { file_key, variable }, Value::Text(text)) => {
             return secret(file_key, variable, text, node, path, wrong);
         }
@@ -106,12 +105,20 @@ fn read(kind: Kind, node: &Node, path: &[String], wrong: &mut dyn FnMut(&Place, 
         (Kind::Size(min, max), Value::Int(bytes)) => size_within(i128::from(*bytes), min, max),
         (Kind::Listener, Value::Text(text)) => values::listener(text).map(drop),
         (Kind::Url, Value::Text(text)) => values::url(text).map(drop),
-        (Kind::Choice { now, later }, Value::Text(text)) => choice(text, now, later),
+        (Kind::Choice(known), Value::Text(text)) => choice(text, known),
         (Kind::Session, Value::Text(text)) => values::session(text).map(drop),
         (Kind::LogFilter, Value::Text(text)) => log_filter(text),
         (Kind::Time, Value::Text(text) | Value::Time(text)) => values::instant(text).map(drop),
         (Kind::TagValue, Value::Text(text)) => values::tag_value(text).map(drop),
         (Kind::OneOrMany, Value::Text(text)) => not_empty(text),
+        (Kind::Replicas, Value::Int(number)) => within(i128::from(*number), 1, 10_000),
+        (Kind::Replicas, Value::Text(text)) => values::replicas(text).map(drop),
+        (Kind::DryRun, Value::Bool(_)) => Ok(()),
+        (Kind::DryRun, Value::Array(items)) => return list(kind, items, wrong),
+        (Kind::CookieName, Value::Text(text)) => values::cookie_name(text).map(drop),
+        (Kind::JwksUrl, Value::Text(text)) => values::jwks_url(text).map(drop),
+        (Kind::TenantId, Value::Text(text)) => values::tenant_id(text).map(drop),
+        (Kind::Pattern, Value::Text(text)) => values::pattern(text).map(drop),
         (kind, Value::Array(items)) if kind.is_list() => return list(kind, items, wrong),
         (kind, value) => Err(wrong_kind(kind, value)),
     };
@@ -186,16 +193,13 @@ fn size_within(bytes: i128, min: u64, max: u64) -> Result<(), String> {
     (i128::from(min)..=i128::from(max)).contains(&bytes).then_some(()).ok_or_else(wrong)
 }
 
-fn choice(text: &str, now: &[&str], later: &[&str]) -> Result<(), String> {
-    if now.contains(&text) {
+fn choice(text: &str, known: &[&str]) -> Result<(), String> {
+    if known.contains(&text) {
         return Ok(());
     }
-    let quoted: Vec<String> = now.iter().map(|known| format!("\"{known}\"")).collect();
+    let quoted: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
     let quoted = quoted.join(" or ");
-    if later.contains(&text) {
-        return Err(format!("\"{text}\" is not supported by this version yet; write {quoted}"));
-    }
-    Err(match values::nearest(text, now.iter().chain(later).copied()) {
+    Err(match values::nearest(text, known.iter().copied()) {
         Some(near) => format!("{} is no known value; did you mean \"{near}\"?", values::quote(text)),
         None => format!("{} is no known value; write {quoted}", values::quote(text)),
     })
@@ -253,6 +257,8 @@ fn list_item(kind: Kind, text: &str) -> Result<(), String> {
         Kind::Origins => values::origin(text).map(drop),
         Kind::PathRules => values::path_rule(text).map(drop),
         Kind::TagNames => values::free_name(text, "tag"),
+        Kind::Scrubs => values::scrub(text).map(drop),
+        Kind::DryRun => choice(text, values::LIMITS),
         _ => not_empty(text),
     }
 }

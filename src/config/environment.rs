@@ -55,8 +55,10 @@ fn value(kind: Kind, text: &str, place: &Place) -> Value {
     match kind {
         Kind::Bool => trimmed.parse().map_or_else(|_| as_text(), Value::Bool),
         Kind::Int(..) => trimmed.parse().map_or_else(|_| as_text(), Value::Int),
+        Kind::Replicas => trimmed.parse().map_or_else(|_| as_text(), Value::Int),
+        Kind::DryRun if trimmed.parse::<bool>().is_ok() => Value::Bool(trimmed == "true"),
         Kind::Number(..) => trimmed.parse().map_or_else(|_| as_text(), Value::Float),
-        kind if kind.is_list() => {
+        kind if kind.is_list() || matches!(kind, Kind::DryRun) => {
             let items = trimmed.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Array(items.map(|item| Node { place: place.clone(), value: Value::Text(item.to_owned()) }).collect())
         }

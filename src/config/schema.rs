@@ -36,8 +36,8 @@ pub(crate) enum Kind {
     },
     /// A publishable write key.
     WriteKey,
-    /// One of these texts; `later` are known but not built yet.
-    Choice { now: &'static [&'static str], later: &'static [&'static str] },
+    /// One of these texts.
+    Choice(&'static [&'static str]),
     /// `tag`, `field` or `hash:N`.
     Session,
     /// A `tracing` filter.
@@ -60,8 +60,20 @@ pub(crate) enum Kind {
     Origins,
     /// A list of path rules.
     PathRules,
-    /// Not built yet.
-    Later,
+    /// A number of replicas, or a name that has as many addresses.
+    Replicas,
+    /// `true`, `false`, or a list of the limits meant.
+    DryRun,
+    /// A cookie's name.
+    CookieName,
+    /// Where an issuer's keys are published.
+    JwksUrl,
+    /// A tenant's id.
+    TenantId,
+    /// A list of what is scrubbed.
+    Scrubs,
+    /// A regular expression.
+    Pattern,
 }
 
 impl Kind {
@@ -83,7 +95,7 @@ impl Kind {
             Self::File => "file".into(),
             Self::Secret { .. } => "secret: a variable, never TOML".into(),
             Self::WriteKey => "16 to 128 characters of `A-Z a-z 0-9 - . _ ~`".into(),
-            Self::Choice { now, .. } => choices(now),
+            Self::Choice(texts) => choices(texts),
             Self::Session => "`\"tag\"`, `\"field\"` or `\"hash:N\"`, N from 1 to 4096".into(),
             Self::LogFilter => "`tracing` filter".into(),
             Self::Time => "date, or date and time with offset".into(),
@@ -95,7 +107,13 @@ impl Kind {
             Self::Networks => "list of addresses or networks".into(),
             Self::Origins => "list of origins".into(),
             Self::PathRules => "list of path rules".into(),
-            Self::Later => "not supported by this version yet".into(),
+            Self::Replicas => "whole number from 1, or `\"dns:NAME\"`".into(),
+            Self::DryRun => "`true`, `false` or list of limits".into(),
+            Self::CookieName => "cookie name".into(),
+            Self::JwksUrl => "URL".into(),
+            Self::TenantId => "tenant id".into(),
+            Self::Scrubs => "list of `\"email\"`, `\"bearer\"`, `\"card\"`".into(),
+            Self::Pattern => "regular expression".into(),
         }
     }
 
@@ -110,6 +128,7 @@ impl Kind {
                 | Self::Networks
                 | Self::Origins
                 | Self::PathRules
+                | Self::Scrubs
         )
     }
 }
@@ -181,6 +200,7 @@ pub(crate) fn check_name(parent: &[String], name: &str) -> Outcome<()> {
     let parent: Vec<&str> = parent.iter().map(String::as_str).collect();
     match parent.as_slice() {
         ["tenants"] => values::tenant_id(name).map(drop),
+        ["issuers", _, "tenants"] => values::claim_value(name),
         ["measurements"] => values::measurement_name(name),
         ["measurements", _, "fields"] => values::free_name(name, "field"),
         ["enrich", "static_tags"] => values::free_name(name, "tag"),

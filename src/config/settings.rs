@@ -1,6 +1,9 @@
 //! The typed settings. Made by the loader alone, so that each value here is already valid.
 
-use std::collections::BTreeMap;
+mod identity;
+mod tenants;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +13,8 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::{Catalog, TenantId};
+pub use identity::{Algorithm, Issuer, IssuerKey, OriginRule, Require, WriteKey};
+pub use tenants::{DryRun, Limits, TenantDefaults, TenantSettings, Unknown};
 
 /// A secret: `Debug` is redacted, and the memory is wiped on drop.
 pub type Secret = SecretString;
@@ -42,6 +47,8 @@ pub struct Settings {
     pub issuers: BTreeMap<String, Issuer>,
     /// `[tenants.ID]`, with `[tenant_defaults]` already applied.
     pub tenants: BTreeMap<TenantId, TenantSettings>,
+    /// `[tenant_defaults]`
+    pub tenant_defaults: TenantDefaults,
     /// `[measurements.NAME]`
     pub catalog: Arc<Catalog>,
 }
@@ -67,7 +74,7 @@ pub struct Server {
     /// How long flushing may take after that, before what is left is spilled.
     pub drain_timeout: Duration,
     /// How many replicas share a tenant's rate.
-    pub replicas: u32,
+    pub replicas: Replicas,
     /// Largest body as received, bytes.
     pub max_body: usize,
     /// Largest body after inflating, bytes.
@@ -78,6 +85,59 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// The secret that a trusted proxy sends in `X-Proxy-Secret`.
     pub proxy_secret: Option<Secret>,
+    /// What the admin listener asks for as `Authorization: Bearer`, but for `/healthz` and `/readyz`.
+    pub admin_token: Option<Secret>,
+    /// The cookie that may carry a JWT.
+    pub token_cookie: Option<String>,
+    /// Connections, and how slow one may be.
+    pub connections: Connections,
+    /// What an address may do before it proved anything.
+    pub address: AddressLimits,
+}
+
+/// How many replicas share a tenant's rate.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replicas {
+    /// So many.
+    Fixed(u32),
+    /// As many as a headless service's name has addresses.
+    Dns(String),
+}
+
+impl Replicas {
+    /// What holds before a name was looked up.
+    pub fn at_start(&self) -> u32 {
+        match self {
+            Self::Fixed(replicas) => *replicas,
+            Self::Dns(_) => 1,
+        }
+    }
+}
+
+/// `[server.connections]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Connections {
+    /// Most connections at once.
+    pub max: usize,
+    /// Most connections of one address that is no trusted proxy; 0: no limit.
+    pub per_address: u32,
+    /// How long a request's head may take.
+    pub head_timeout: Duration,
+    /// How long a body may take, from its first byte to its last.
+    pub body_timeout: Duration,
+}
+
+/// `[server.address]`: what one client address may do before it proved anything.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AddressLimits {
+    /// Failed proofs a second. Beyond it, tokens of that address that are not known yet wait (429).
+    pub failures_per_second: u32,
+    /// Failed proofs at once.
+    pub burst: u32,
+    /// Most addresses that are remembered.
+    pub tracked: usize,
+    /// Counted, not enforced; for `connections.per_address` too.
+    pub dry_run: bool,
 }
 
 /// `[influxdb]`
@@ -140,6 +200,34 @@ pub struct Enrich {
     pub user_agent: bool,
     /// Path templates tried before the general rules.
     pub path_rules: Vec<PathRule>,
+    /// What of a client's address is stored.
+    pub client_address: ClientAddress,
+    /// What is taken out of free strings.
+    pub scrub: BTreeSet<Scrub>,
+    /// More of that: regular expressions (of the `regex` crate, linear in time) by name.
+    pub scrub_patterns: BTreeMap<String, String>,
+}
+
+/// What of a client's address is stored, as the field `client_address`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientAddress {
+    /// Nothing.
+    Off,
+    /// Its network: the first 24 bits of an IPv4 address, 48 of an IPv6 address.
+    Network,
+    /// All of it.
+    Full,
+}
+
+/// What is taken out of free strings.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Scrub {
+    /// E-mail addresses.
+    Email,
+    /// Bearer tokens and JWTs.
+    Bearer,
+    /// Card numbers that pass their checksum.
+    Card,
 }
 
 /// What 202 stands for.
@@ -195,123 +283,4 @@ pub struct Log {
     pub format: LogFormat,
     /// A `tracing` filter, such as `info` or `tagline=debug`.
     pub level: String,
-}
-
-/// Signature algorithms a JWT issuer may be pinned to.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "RFC 7518 names")]
-pub enum Algorithm {
-    HS256,
-    HS384,
-    HS512,
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-    ES256,
-    ES384,
-    EdDSA,
-}
-
-/// The key that an issuer's tokens are verified with.
-#[derive(Clone, Debug)]
-pub enum IssuerKey {
-    /// Shared secret, for HS algorithms.
-    Hmac(Secret),
-    /// Public key in PEM, for the others; read at start from `public_key_file`.
-    PublicPem {
-        /// The PEM text.
-        pem: String,
-        /// Where it was read.
-        path: PathBuf,
-    },
-}
-
-/// `[issuers.NAME]`
-#[derive(Clone, Debug)]
-pub struct Issuer {
-    /// The `iss` claim that its tokens carry.
-    pub issuer: String,
-    /// Audiences of which a token must name one; empty is a mistake that the loader reports.
-    pub audience: Vec<String>,
-    /// The only algorithms that are taken; never read from the token's header.
-    pub algorithms: Vec<Algorithm>,
-    /// The claim that names the tenant: a name, or a JSON pointer when it begins with `/`.
-    pub tenant_claim: String,
-    /// The key.
-    pub key: IssuerKey,
-    /// Clock leeway for `exp` and `nbf`.
-    pub leeway: Duration,
-}
-
-/// Which credentials a tenant takes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Require {
-    /// Any proof.
-    Any,
-    /// A JWT only: a publishable write key is not enough.
-    Jwt,
-}
-
-/// Which origins may use a write key.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum OriginRule {
-    /// `*`: any origin, and none at all (servers, `curl`).
-    Any,
-    /// One origin: scheme, host and port as a browser writes them (lower case, no default port).
-    Exact(String),
-    /// `https://*.example.com`: any subdomain, at any depth, not the domain itself.
-    Subdomains {
-        /// `https://`
-        scheme: String,
-        /// `.example.com`, with the port if there is one.
-        suffix: String,
-    },
-}
-
-/// `[tenants.ID.keys.NAME]`
-#[derive(Clone, Debug)]
-pub struct WriteKey {
-    /// The key; publishable, yet redacted in logs.
-    pub key: Secret,
-    /// Who may use it.
-    pub origins: Vec<OriginRule>,
-    /// Until when (nanoseconds since 1970), if it ends.
-    pub expires: Option<i64>,
-    /// Measurements it may write; empty: all.
-    pub measurements: Vec<String>,
-}
-
-/// `[tenants.ID.limits]`
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Limits {
-    /// Points a second over all replicas.
-    pub points_per_second: u32,
-    /// Points at once; at least `server.max_events`.
-    pub burst: u32,
-    /// Body bytes a second as received, over all replicas; `None`: no limit.
-    pub bytes_per_second: Option<u32>,
-    /// Requests at once on one replica.
-    pub in_flight: u32,
-    /// The share of the spool (0..=1) that the tenant may fill.
-    pub spool_share: f64,
-}
-
-/// `[tenants.ID]`
-#[derive(Clone, Debug)]
-pub struct TenantSettings {
-    /// Its own bucket, if it has one.
-    pub bucket: Option<Arc<str>>,
-    /// Whether it is switched off (403).
-    pub disabled: bool,
-    /// Which credentials it takes.
-    pub require: Require,
-    /// How its sessions are stored.
-    pub session: SessionMode,
-    /// Its write keys, by name.
-    pub keys: BTreeMap<String, WriteKey>,
-    /// Its budget.
-    pub limits: Limits,
 }

@@ -1,12 +1,15 @@
 //! How single values are read: each reader takes what stands in the settings and gives its final type, or says what is wrong with it
 //! and what to write.
 
+mod identity;
 mod net;
 mod time;
 
-use super::{Algorithm, PathRule, SessionMode, TenantId};
+use super::settings::Scrub;
+use super::{PathRule, SessionMode};
 
-pub(crate) use net::{listener, network, origin, url};
+pub(crate) use identity::{algorithm, claim_value, cookie_name, tenant_id, write_key};
+pub(crate) use net::{jwks_url, listener, network, origin, replicas, url};
 pub(crate) use time::{duration, instant};
 
 /// A value, or what is wrong with it and what to do.
@@ -18,6 +21,10 @@ const RESERVED: &[&str] =
 
 /// Tags that are read from members of an event: a measurement may need them, but nothing else may be named like them.
 pub(crate) const MEMBERS: &[&str] = &["view_name", "action_name"];
+
+/// The limits that `dry_run` may name.
+pub(crate) const LIMITS: &[&str] =
+    &["points_per_second", "bytes_per_second", "in_flight", "series_per_hour", "series_per_day"];
 
 /// Shows what somebody wrote, quoted, no longer than a message can bear.
 pub(crate) fn quote(text: &str) -> String {
@@ -75,23 +82,6 @@ pub(crate) fn session(text: &str) -> Outcome<SessionMode> {
     buckets.map(SessionMode::Hash).ok_or_else(wrong)
 }
 
-/// A signature algorithm by its RFC 7518 name.
-pub(crate) fn algorithm(text: &str) -> Outcome<Algorithm> {
-    use Algorithm::*;
-    let all = [HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA]
-        .map(|a| (format!("{a:?}"), a));
-    if let Some((_, algorithm)) = all.iter().find(|(name, _)| name == text) {
-        return Ok(*algorithm);
-    }
-    if text.eq_ignore_ascii_case("none") {
-        return Err("\"none\" would take tokens that nobody signed; name the algorithm that the issuer signs with, such as \"RS256\"".into());
-    }
-    let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-    let hint = nearest(text, names.iter().copied())
-        .map_or_else(|| format!("write one of {}", names.join(", ")), |near| format!("did you mean \"{near}\"?"));
-    Err(format!("{} is no algorithm that is taken; {hint}", quote(text)))
-}
-
 /// `/orders/{}/lines`, `/shops/{shop}/orders/{}`.
 pub(crate) fn path_rule(text: &str) -> Outcome<PathRule> {
     let wrong = |why: &str| format!("{} is no path rule: {why}; write for example \"/orders/{{}}/lines\"", quote(text));
@@ -114,19 +104,6 @@ pub(crate) fn path_rule(text: &str) -> Outcome<PathRule> {
     Ok(PathRule { segments })
 }
 
-/// A publishable write key: long enough not to be guessed, and safe in a path or a query as it is. Never echoed.
-pub(crate) fn write_key(text: &str) -> Outcome<&str> {
-    if text.chars().count() < 16 {
-        return Err("the key is too short: 16 characters or more; `tagline token --write-key` makes one".into());
-    }
-    if text.len() > 128 {
-        return Err("the key is too long: 128 characters at most".into());
-    }
-    let safe = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
-    safe.then_some(text)
-        .ok_or_else(|| "the key cannot stand in a URL as it is; use letters, digits and \"-._~\" only".into())
-}
-
 /// A tag's value that needs no replacing in line protocol.
 pub(crate) fn tag_value(text: &str) -> Outcome<&str> {
     let wrong = if text.trim().is_empty() {
@@ -139,13 +116,6 @@ pub(crate) fn tag_value(text: &str) -> Outcome<&str> {
         return Ok(text);
     };
     Err(wrong)
-}
-
-/// A tenant's id.
-pub(crate) fn tenant_id(text: &str) -> Outcome<TenantId> {
-    TenantId::parse(text).ok_or_else(|| {
-        format!("{} is no tenant id; write 1 to 64 characters of A-Z, a-z, 0-9, \"_\" and \"-\"", quote(text))
-    })
 }
 
 /// The name of a key or an issuer.
@@ -192,4 +162,29 @@ pub(crate) fn measurement_name(text: &str) -> Outcome<()> {
         return Err(format!("{} is reserved: {why}; choose another name", quote(text)));
     }
     well_formed(text, "measurement")
+}
+
+/// What is scrubbed, by name.
+pub(crate) fn scrub(text: &str) -> Outcome<Scrub> {
+    match text {
+        "email" => Ok(Scrub::Email),
+        "bearer" => Ok(Scrub::Bearer),
+        "card" => Ok(Scrub::Card),
+        _ => Err(format!(
+            "{} is nothing that is scrubbed; write \"email\", \"bearer\" or \"card\", or a pattern of your own in [enrich.scrub_patterns]",
+            quote(text)
+        )),
+    }
+}
+
+/// A regular expression that cannot match nothing: what is empty stands everywhere.
+pub(crate) fn pattern(text: &str) -> Outcome<regex::Regex> {
+    let pattern = regex::RegexBuilder::new(text).size_limit(1 << 20).build().map_err(|error| {
+        let why = error.to_string().lines().last().unwrap_or_default().trim().to_owned();
+        format!("{} is no regular expression of the regex crate: {why}", quote(text))
+    })?;
+    if pattern.is_match("") {
+        return Err(format!("{} matches an empty text; let it match one character at least", quote(text)));
+    }
+    Ok(pattern)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::auth::{self, Tenant};
 use crate::config::{
-    self, Bounds, Catalog, FieldRule, FieldType, Limits, Measurement, OriginRule, Require, Secret, SessionMode,
-    Settings, TenantId, TenantSettings, WriteKey,
+    self, Bounds, Catalog, FieldRule, FieldType, Limits, Measurement, OriginRule, Secret, Settings, TenantId,
+    TenantSettings, WriteKey,
 };
 use crate::outcome::Ledger;
 
@@ -85,19 +85,11 @@ pub(crate) fn bound_to(settings: &mut Settings, id: &str, measurement: &str) -> 
         expires: None,
         measurements: vec![measurement.to_owned()],
     };
-    let limits =
-        Limits { points_per_second: 1_000, burst: 5_000, bytes_per_second: None, in_flight: 10, spool_share: 1.0 };
-    let tenant = TenantSettings {
-        bucket: None,
-        disabled: false,
-        require: Require::Any,
-        session: SessionMode::Tag,
-        keys: BTreeMap::from([("web".to_owned(), key)]),
-        limits,
-    };
+    let limits = Limits { points_per_second: 1_000, burst: 5_000, in_flight: 10, ..Limits::generous() };
+    let tenant = TenantSettings { keys: BTreeMap::from([("web".to_owned(), key)]), ..TenantSettings::plain(limits) };
     settings.tenants.insert(id, tenant);
     let directory = Arc::new(auth::Directory::of(settings, &Ledger::default()));
     let authenticator = auth::Authenticator::new(settings, directory).expect("sound settings");
     let presented = auth::Presented { write_keys: vec![secret], ..auth::Presented::default() };
-    authenticator.verify(&presented, NOW).expect("a good key")
+    authenticator.verify(&presented, NOW, &|| Ok(())).expect("a good key")
 }

@@ -39,9 +39,9 @@ fn prove(request: &HttpRequest) -> Result<Proven, Problem> {
         let status = actix_web::http::StatusCode::INTERNAL_SERVER_ERROR;
         return Err(Problem::new(status, "internal", "the gateway is wired wrongly: no state"));
     };
-    let generation = Arc::clone(&state.generation);
+    let generation = state.generation.load_full();
     let received = state.clock.now();
-    let tenant = generation.authenticator.verify(&presented(request), received)?;
+    let tenant = generation.authenticator.verify(&presented(request), received, &|| Ok(()))?;
     Ok(Proven { tenant, generation, state: state.clone(), received })
 }
 
@@ -53,6 +53,8 @@ fn presented(request: &HttpRequest) -> Presented<'_> {
         tenant_header: all(headers, "x-tenant-id"),
         proxy_secret: all(headers, "x-proxy-secret"),
         origin: all(headers, "origin"),
+        cookies: all(headers, "cookie"),
+        forwarded_for: all(headers, "x-forwarded-for"),
         peer: request.peer_addr().map(|peer| peer.ip()),
         ..Presented::default()
     };

@@ -50,8 +50,14 @@ impl From<AuthError> for Problem {
         let status = match error.kind {
             Refusal::Unauthenticated => StatusCode::UNAUTHORIZED,
             Refusal::Forbidden => StatusCode::FORBIDDEN,
+            Refusal::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::Limited => StatusCode::TOO_MANY_REQUESTS,
         };
-        Self::new(status, error.code, error.detail)
+        let problem = Self::new(status, error.code, error.detail);
+        match error.retry_after {
+            Some(wait) => problem.retry_after(wait),
+            None => problem,
+        }
     }
 }
 

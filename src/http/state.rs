@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::health::Readiness;
 use super::playground::Playground;
 use crate::auth::Authenticator;
@@ -16,6 +18,8 @@ use crate::spool::Spool;
 /// What a reload replaces as a whole: a request is judged by one generation from its first byte to its last.
 #[derive(Debug)]
 pub struct Generation {
+    /// 1 at the start, one more with each reload.
+    pub number: u64,
     /// Proves tenants.
     pub authenticator: Authenticator,
     /// Makes points.
@@ -32,7 +36,7 @@ pub struct Generation {
 #[derive(Debug)]
 pub struct State {
     /// The settings in force.
-    pub generation: Arc<Generation>,
+    pub generation: ArcSwap<Generation>,
     /// Where accepted lines go.
     pub spool: Spool,
     /// What delivery shows of itself.

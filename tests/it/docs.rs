@@ -161,7 +161,7 @@ fn the_codes_of_identity_are_the_codes_of_the_page() {
             let mut cells = line.strip_prefix("| `")?.split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
             Some((cells.next()?, cells.next()?))
         })
-        .filter(|(_, status)| matches!(status.as_str(), "401" | "403"))
+        .filter(|(_, status)| matches!(status.as_str(), "401" | "403" | "429" | "503"))
         .collect();
     let ours: BTreeSet<(String, String)> = Code::ALL
         .iter()
@@ -169,6 +169,8 @@ fn the_codes_of_identity_are_the_codes_of_the_page() {
             let status = match code.kind() {
                 tagline::auth::Refusal::Unauthenticated => "401",
                 tagline::auth::Refusal::Forbidden => "403",
+                tagline::auth::Refusal::Limited => "429",
+                tagline::auth::Refusal::Unavailable => "503",
             };
             (code.as_str().to_owned(), status.to_owned())
         })

@@ -171,7 +171,10 @@ fn without_a_secret_in_the_settings_no_proxy_is_trusted() {
                 peer: Some("10.1.2.3".parse().unwrap()),
                 ..Presented::default()
             };
-            assert_eq!(authenticator.verify(&presented, NOW * NANOS).unwrap_err().kind, Refusal::Unauthenticated);
+            assert_eq!(
+                authenticator.verify(&presented, NOW * NANOS, &|| Ok(())).unwrap_err().kind,
+                Refusal::Unauthenticated
+            );
         }
     }
 }

@@ -73,6 +73,7 @@ impl Request {
             proxy_secret: self.proxy_secret.iter().map(Vec::as_slice).collect(),
             origin: self.origin.iter().map(Vec::as_slice).collect(),
             peer: self.peer,
+            ..Presented::default()
         })
     }
 

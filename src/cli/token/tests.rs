@@ -35,7 +35,7 @@ fn misuse(line: &str, settings: Option<&Settings>) -> String {
 fn tenant_of(token: &str, after: Duration) -> Result<(String, Proof), &'static str> {
     let presented = Presented { access_token: vec![token.trim_end().to_owned()], ..Presented::default() };
     let now = NOW * NANOS + after.as_nanos() as i64;
-    let tenant = build(&settings()).unwrap().verify(&presented, now).map_err(|refused| refused.code)?;
+    let tenant = build(&settings()).unwrap().verify(&presented, now, &|| Ok(())).map_err(|refused| refused.code)?;
     Ok((tenant.id().to_string(), tenant.proof().clone()))
 }
 
@@ -71,7 +71,7 @@ fn a_pointer_is_filled_on_the_way_to_the_tenant() {
     );
     let minted = minted.unwrap();
     let presented = Presented { access_token: vec![minted.trim_end().to_owned()], ..Presented::default() };
-    let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS).unwrap();
+    let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS, &|| Ok(())).unwrap();
     assert_eq!(tenant.id().as_str(), "acme");
 }
 
@@ -142,6 +142,6 @@ fn a_made_write_key_is_taken_by_the_gateway() {
         WriteKey { key: key.clone().into(), origins: vec![OriginRule::Any], expires: None, measurements: Vec::new() };
     acme.keys.insert("made".to_owned(), made);
     let presented = Presented { write_keys: vec![key], ..Presented::default() };
-    let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS).unwrap();
+    let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS, &|| Ok(())).unwrap();
     assert_eq!(tenant.proof(), &Proof::WriteKey("made".to_owned()));
 }

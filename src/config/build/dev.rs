@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 use super::super::TenantId;
-use super::super::settings::{OriginRule, Require, Secret, TenantSettings, WriteKey};
+use super::super::settings::{OriginRule, Secret, TenantSettings, WriteKey};
 use super::tenants::Defaults;
 
 /// 64 characters that need no escaping in a URL: six bits each.
@@ -14,14 +14,8 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// The tenant `demo`, with one write key `demo` that any origin may use, a `curl` too.
 pub(super) fn demo_tenant(defaults: &Defaults) -> Option<(TenantId, TenantSettings)> {
     let key = WriteKey { key: random_key(), origins: vec![OriginRule::Any], expires: None, measurements: Vec::new() };
-    let settings = TenantSettings {
-        bucket: None,
-        disabled: false,
-        require: Require::Any,
-        session: defaults.session,
-        keys: BTreeMap::from([("demo".to_owned(), key)]),
-        limits: defaults.limits,
-    };
+    let keys = BTreeMap::from([("demo".to_owned(), key)]);
+    let settings = TenantSettings { keys, ..defaults.of_unknown().tenant };
     Some((TenantId::parse("demo")?, settings))
 }
 

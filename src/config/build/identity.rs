@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 
 use super::super::finding::Findings;
 use super::super::section::Section;
-use super::super::settings::{Algorithm, Issuer, IssuerKey};
-use super::super::values;
+use super::super::settings::{Algorithm, Issuer, IssuerKey, Secret};
+use super::super::{TenantId, values};
 
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
@@ -58,27 +58,43 @@ fn issuer(section: &Section<'_>, findings: &mut Findings) -> Option<Issuer> {
         algorithms,
         tenant_claim: section.text("tenant_claim").unwrap_or("tenant_id").to_owned(),
         leeway,
+        tenants: tenants(&section.sub("tenants")),
+        denied_jti: section.texts("denied_jti").into_iter().map(str::to_owned).collect(),
+        denied_sub: section.texts("denied_sub").into_iter().map(str::to_owned).collect(),
     })
+}
+
+/// Which tenant each value of the claim stands for.
+fn tenants(section: &Section<'_>) -> BTreeMap<String, TenantId> {
+    let tenant = |value: String| section.read(&value, values::tenant_id).map(|tenant| (value, tenant));
+    section.names().into_iter().filter_map(tenant).collect()
 }
 
 fn is_hmac(algorithm: Algorithm) -> bool {
     matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
 }
 
+/// The ways to give a key: of an issuer, one.
+const KEYS: [[&str; 2]; 3] =
+    [["hmac_secret", "hmac_secret_file"], ["public_key_file", "public_key_file"], ["jwks_url", "jwks_url"]];
+
 fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings) -> Option<IssuerKey> {
-    let hmac = section.has("hmac_secret") || section.has("hmac_secret_file");
-    let public = section.has("public_key_file");
-    if hmac && public {
-        let why = "a shared secret is set too, and who knows one kind of key could sign for the other";
-        section.wrong(findings, "public_key_file", format!("{why}; leave one of the two out"));
+    let given: Vec<&str> = KEYS.iter().flatten().filter(|key| section.has(key)).copied().collect();
+    let kinds = KEYS.map(|kind| kind.iter().any(|key| section.has(key)));
+    let [hmac, public, jwks] = kinds;
+    if kinds.iter().filter(|given| **given).count() > 1 {
+        let (last, first) = (given[given.len() - 1], given[0]);
+        let why = if hmac {
+            "a shared secret is set too, and who knows one kind of key could sign for the other".to_owned()
+        } else {
+            format!("`{first}` is set too, and an issuer has its keys from one place")
+        };
+        section.wrong(findings, last, format!("{why}; leave one of the two out"));
         return None;
     }
-    if !hmac && !public {
-        // A refused `jwks_url` has its own finding.
-        if !section.has("jwks_url") {
-            let message = "no key; set `public_key_file`, or `hmac_secret_file` for HS algorithms";
-            findings.add(section.own_place(), section.own_key(), message);
-        }
+    if given.is_empty() {
+        let message = "no key; set `jwks_url` or `public_key_file`, or `hmac_secret_file` for HS algorithms";
+        findings.add(section.own_place(), section.own_key(), message);
         return None;
     }
     let misfit = algorithms.iter().find(|algorithm| is_hmac(**algorithm) != hmac);
@@ -95,22 +111,31 @@ fn key(section: &Section<'_>, algorithms: &[Algorithm], findings: &mut Findings)
         section.wrong(findings, "algorithms", message);
     }
     if hmac {
-        let secret = section.secret("hmac_secret", "hmac_secret_file", findings)?;
-        if secret.expose_secret().len() < MIN_HMAC {
-            let key = if section.has("hmac_secret") { "hmac_secret" } else { "hmac_secret_file" };
-            section.wrong(
-                findings,
-                key,
-                format!("the secret is too short; {MIN_HMAC} bytes or more, from a random source"),
-            );
-        }
-        return Some(IssuerKey::Hmac(secret));
+        return long_secret(section, "hmac_secret", "hmac_secret_file", findings).map(IssuerKey::Hmac);
     }
+    if jwks {
+        return section.read("jwks_url", values::jwks_url).map(|url| IssuerKey::Jwks { url });
+    }
+    debug_assert!(public);
     let (path, pem) = section.file_text("public_key_file", findings)?;
     if let Some(message) = wrong_pem(&pem, &path, algorithms) {
         section.wrong(findings, "public_key_file", message);
     }
     Some(IssuerKey::PublicPem { pem, path })
+}
+
+/// A shared secret that signs.
+pub(super) fn long_secret(section: &Section<'_>, key: &str, file_key: &str, findings: &mut Findings) -> Option<Secret> {
+    let secret = section.secret(key, file_key, findings)?;
+    if secret.expose_secret().len() < MIN_HMAC {
+        let key = if section.has(key) { key } else { file_key };
+        section.wrong(
+            findings,
+            key,
+            format!("the secret is too short; {MIN_HMAC} bytes or more, from a random source"),
+        );
+    }
+    Some(secret)
 }
 
 /// What is wrong with a public key for these algorithms. What the file holds is never echoed.

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::super::finding::Findings;
 use super::super::section::Section;
-use super::super::settings::{Limits, OriginRule, Require, Secret, Server, SessionMode, TenantSettings, WriteKey};
+use super::super::settings::{
+    DryRun, Limits, OriginRule, Require, Secret, Server, SessionMode, TenantDefaults, TenantSettings, Unknown, WriteKey,
+};
 use super::super::{Catalog, TenantId, values};
-use super::{limits, session, set};
+use super::{identity, limits, session, set};
 
 /// What holds for a tenant that says nothing else.
 pub(super) struct Defaults {
+    unknown: Unknown,
     require: Require,
     pub(super) session: SessionMode,
     pub(super) limits: Limits,
@@ -32,8 +35,16 @@ impl Defaults {
             bytes_per_second: None,
             in_flight: set(own.int("in_flight")),
             spool_share: set(own.number("spool_share")),
+            series_per_hour: set(own.int("series_per_hour")),
+            series_per_day: set(own.int("series_per_day")),
+            dry_run: DryRun::default(),
         };
+        let most = set(section.int::<i64>("max_unknown").and_then(|most| usize::try_from(most).ok()));
         let defaults = Self {
+            unknown: match section.text("unknown") {
+                Some("accept") => Unknown::Accept { most },
+                _ => Unknown::Reject,
+            },
             require: require(&section).unwrap_or(Require::Any),
             session: session(&section).unwrap_or(enrich_session),
             limits: limits(&own, base),
@@ -50,6 +61,21 @@ impl Defaults {
             }
         }
         defaults
+    }
+
+    /// What holds for a tenant that is not listed.
+    pub(super) fn of_unknown(&self) -> TenantDefaults {
+        let tenant = TenantSettings {
+            bucket: None,
+            disabled: false,
+            require: self.require,
+            session: self.session,
+            origins: Vec::new(),
+            keys: BTreeMap::new(),
+            upload_secrets: BTreeMap::new(),
+            limits: self.limits,
+        };
+        TenantDefaults { unknown: self.unknown, tenant }
     }
 }
 
@@ -95,12 +121,28 @@ pub(super) fn tenants(
             disabled: section.flag("disabled").unwrap_or(false),
             require: require(&section).unwrap_or(defaults.require),
             session: session(&section).unwrap_or(defaults.session),
+            origins: section.list("origins", values::origin),
             keys,
+            upload_secrets: upload_secrets(&section, findings),
             limits,
         };
         tenants.insert(id, settings);
     }
     tenants
+}
+
+/// The secrets of a tenant's backend.
+fn upload_secrets(section: &Section<'_>, findings: &mut Findings) -> BTreeMap<String, Secret> {
+    let mut secrets = BTreeMap::new();
+    for (name, section) in section.named("upload_secrets") {
+        if !section.has("secret") && !section.has("secret_file") {
+            findings.add(section.own_place(), section.own_key(), "no secret; set `secret_file`");
+            continue;
+        }
+        let secret = identity::long_secret(&section, "secret", "secret_file", findings);
+        secrets.extend(secret.map(|secret| (name, secret)));
+    }
+    secrets
 }
 
 /// A write key names one tenant and one row: two with the same key are a mistake at the second. The key is never echoed.

@@ -151,21 +151,6 @@ fn broken_toml_and_unreadable_files_are_told_with_their_place() {
 }
 
 #[test]
-fn what_later_versions_bring_is_not_ignored() {
-    let later = "not supported by this version yet";
-    one("tenant_defaults", "unknown = \"accept\"", "tenant_defaults.unknown: \"accept\"", later);
-    for key in ["series_per_hour = 1", "series_per_day = 1", "dry_run = true"] {
-        one("tenants.x.limits", key, "tenants.x.limits.", later);
-    }
-    one(
-        "issuers.i",
-        "jwks_url = \"https://x\"\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"RS256\"]",
-        "issuers.i.jwks_url: ",
-        later,
-    );
-}
-
-#[test]
 fn a_secret_never_stands_in_toml_and_is_never_echoed() {
     let text = format!(
         "[influxdb]\ntoken = \"the-token-in-toml\"\n[server]\nproxy_secret = \"proxy-in-toml-0123\"\n[issuers.a]\nhmac_secret = \"hmac-in-toml\"\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\"]\n{TENANT}"

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::{Outcome, quote};
-use crate::config::OriginRule;
+use crate::config::{OriginRule, Replicas};
 
 /// `127.0.0.1:8080`, `[::1]:8080`.
 pub(crate) fn listener(text: &str) -> Outcome<SocketAddr> {
@@ -61,6 +61,39 @@ pub(crate) fn url(text: &str) -> Outcome<String> {
     let plain = !text.contains(['?', '#', '\\']) && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     split_authority(authority).filter(|_| plain).ok_or_else(wrong)?;
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Where an issuer's keys are published: `https`, or `http` to a loopback address. A key that somebody on the way can change proves nothing.
+pub(crate) fn jwks_url(text: &str) -> Outcome<String> {
+    let example = "write for example \"https://login.example/.well-known/jwks.json\"";
+    let wrong = |why: &str| format!("{} is no URL of keys: {why}; {example}", quote(text));
+    if text.contains('@') {
+        return Err(format!("the URL holds credentials, and keys are public; {example}"));
+    }
+    if text.contains(['#', '\\']) || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(wrong("it holds a fragment, a backslash, a space or a control character"));
+    }
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let (host, _) = split_authority(authority).ok_or_else(|| wrong("its host or port is none"))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    match scheme {
+        "https" => Ok(text.to_owned()),
+        "http" if loopback => Ok(text.to_owned()),
+        _ => Err(wrong("only https is taken, or http on loopback")),
+    }
+}
+
+/// `dns:tagline-headless.telemetry.svc`
+pub(crate) fn replicas(text: &str) -> Outcome<Replicas> {
+    let name = text.strip_prefix("dns:").filter(|name| is_host(name.strip_suffix('.').unwrap_or(name)));
+    name.map(|name| Replicas::Dns(name.to_owned())).ok_or_else(|| {
+        format!(
+            "{} is no number of replicas; write a whole number, or \"dns:NAME\" with a headless service's name",
+            quote(text)
+        )
+    })
 }
 
 /// An origin as a browser writes it, or a pattern; see [`OriginRule`].
