@@ -10,6 +10,8 @@ mod answer;
 mod batch;
 mod dead_letters;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 pub(crate) mod influx;
 mod inventory;

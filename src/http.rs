@@ -8,6 +8,8 @@ mod admin;
 mod body;
 mod border;
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod inflate;
 mod ingest;

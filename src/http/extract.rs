@@ -46,7 +46,7 @@ fn prove(request: &HttpRequest) -> Result<Proven, Problem> {
 }
 
 /// Collects every credential that a request carries, wherever it stands.
-fn presented(request: &HttpRequest) -> Presented<'_> {
+pub(super) fn presented(request: &HttpRequest) -> Presented<'_> {
     let headers = request.headers();
     let mut presented = Presented {
         authorization: all(headers, "authorization"),

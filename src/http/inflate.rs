@@ -92,7 +92,8 @@ pub(super) async fn inflate(encoding: Encoding, body: Bytes, max: usize) -> Resu
     }
 }
 
-enum Inflate {
+#[derive(Debug)]
+pub(super) enum Inflate {
     TooLarge,
     Broken,
 }
@@ -116,7 +117,7 @@ fn too_large(max: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "inflated_too_large", detail)
 }
 
-fn inflate_up_to(encoding: Encoding, body: &[u8], max: usize) -> Result<Bytes, Inflate> {
+pub(super) fn inflate_up_to(encoding: Encoding, body: &[u8], max: usize) -> Result<Bytes, Inflate> {
     match encoding {
         Encoding::Identity => Ok(Bytes::copy_from_slice(body)),
         Encoding::Gzip => read(flate2::read::MultiGzDecoder::new(body), max),
