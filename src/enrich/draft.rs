@@ -64,6 +64,10 @@ impl<'p> Draft<'p, '_> {
 
     /// The point with less detail. Where there is nothing to take away it is the same.
     pub fn demoted(&self, detail: Detail, arena: &'p Bump) -> Point<'p> {
+        // Without a free tag it is the point that lost its session alone, with that one's time: the event may become either, once and when it
+        // is sent again.
+        let has_free_tags = || self.point.tags.iter().any(|&(key, value)| self.is_free(key) && value != OTHER);
+        let detail = if detail == Detail::NoFreeTags && !has_free_tags() { Detail::NoSession } else { detail };
         let tags = match detail {
             Detail::Full => return self.point,
             Detail::NoSession | Detail::NoFreeTags => self.fewer_tags(detail, arena),
@@ -76,13 +80,17 @@ impl<'p> Draft<'p, '_> {
         Point { tags, fields: self.fields(arena), time: self.time(detail), ..self.point }
     }
 
+    /// Whether a caller's tag of this name is a free one of this measurement.
+    fn is_free(&self, key: &str) -> bool {
+        self.rules.takes_tag(key) && !self.request.rules.is_reserved(key)
+    }
+
     fn fewer_tags(&self, detail: Detail, arena: &'p Bump) -> Tags<'p> {
         let mut tags = Tags::with_capacity_in(self.point.tags.len(), arena);
         for &(key, value) in self.point.tags {
-            let is_free = || self.rules.takes_tag(key) && !self.request.rules.is_reserved(key);
             match key {
                 "session_id" | "session_bucket" => {}
-                _ if detail == Detail::NoFreeTags && is_free() => tags.push((key, OTHER)),
+                _ if detail == Detail::NoFreeTags && self.is_free(key) => tags.push((key, OTHER)),
                 _ => tags.push((key, value)),
             }
         }
@@ -94,7 +102,7 @@ impl<'p> Draft<'p, '_> {
         let mut tags = Tags::with_capacity_in(self.request.server_tags.len() + self.point.tags.len() + 8, arena);
         tags.extend(self.request.server_tags.iter().copied().filter(|(key, _)| *key != "host"));
         tags.extend(["action_name", "host", "view_name"].map(|key| (key, OTHER)));
-        let free = self.rules.free_tags().filter(|key| !self.request.rules.is_reserved(key));
+        let free = self.rules.free_tags().filter(|key| self.is_free(key));
         tags.extend(free.map(|key| (key, OTHER)));
         tags.sort_unstable_by_key(|(key, _)| *key);
         tags

@@ -70,6 +70,17 @@ fn without_its_session_a_point_is_the_one_that_a_tenant_with_session_fields_gets
 }
 
 #[test]
+fn without_free_tags_there_are_none_to_lose() {
+    let body = open_with(r#""sessionId":"s","viewName":"v""#);
+    let lines = lines(&settings(), SessionMode::Tag, &body, &DEMOTED);
+    assert_eq!(lines[0], lines[1], "tags and time");
+}
+
+fn open_with(members: &str) -> String {
+    format!(r#"{{"measurement":"open","metrics":{{"x":1}},"timestamp":{NOW_MS},"seq":3,{members}}}"#)
+}
+
+#[test]
 fn a_bare_point_has_one_series_whatever_was_sent() {
     let bodies = [
         r#"{"measurement":"open","metrics":{"x":1}}"#.to_owned(),
