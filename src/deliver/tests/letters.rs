@@ -54,7 +54,11 @@ fn held_by(dir: &std::path::Path, tenant: &str) -> (u64, String) {
 }
 
 fn evicted(metrics: &Metrics) -> u64 {
-    let text = metrics.exposition(&crate::outcome::Ledger::default(), &crate::metrics::SpoolGauges::default());
+    let text = metrics.exposition(
+        &crate::outcome::Ledger::default(),
+        &crate::metrics::SpoolGauges::default(),
+        &std::collections::HashMap::new(),
+    );
     let line = text.lines().find(|line| line.starts_with("tagline_dead_letters_evicted_total")).unwrap();
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
