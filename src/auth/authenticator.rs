@@ -11,7 +11,7 @@ use super::jwt::Issuers;
 use super::origin::{Origin, Rule};
 use super::proxy::{Sender, TrustedProxies};
 use super::write_key::{self, KeyRing};
-use super::{AuthError, Code, Directory, Presented, Proof, Rights, Tenant};
+use super::{AuthError, Code, Directory, Presented, Proof, Rights, Tenant, directory};
 
 /// No honest client sends more; each token costs a signature check.
 const MAX_CREDENTIALS: usize = 4;
@@ -81,7 +81,7 @@ impl Authenticator {
                 "X-Tenant-ID names another tenant than the request's credential proves: leave the header out, or correct it",
             ));
         }
-        self.admit(proven, &origin)
+        self.admit(proven, &origin, now)
     }
 
     /// Every credential of the request, verified; the cheap ones first, so that a bad one costs no signature check.
@@ -119,11 +119,13 @@ impl Authenticator {
         Ok(proofs)
     }
 
-    fn admit(&self, proven: Proven, origin: &Origin) -> Result<Tenant, AuthError> {
-        let profile = self.directory.get(&proven.tenant).ok_or_else(|| {
-            Code::TenantUnknown
-                .because("the credential holds, but its tenant is not configured here: add it to the tenants")
-        })?;
+    fn admit(&self, proven: Proven, origin: &Origin, now: UnixNanos) -> Result<Tenant, AuthError> {
+        let profile = match (self.directory.listed(&proven.tenant), &proven.proof) {
+            (Some(profile), _) => Arc::clone(profile),
+            // Only an issuer vouches: a proxy's header is no statement of who the customers are.
+            (None, Proof::Jwt(_)) => self.directory.vouched(&proven.tenant, now)?,
+            (None, _) => return Err(directory::unknown()),
+        };
         if profile.settings.disabled {
             return Err(Code::TenantDisabled.because("the tenant is switched off here"));
         }
@@ -138,7 +140,7 @@ impl Authenticator {
             }
             _ => None,
         };
-        Ok(Tenant { profile: Arc::clone(profile), proof: proven.proof, host, rights: proven.rights })
+        Ok(Tenant { profile, proof: proven.proof, host, rights: proven.rights })
     }
 
     fn nothing_proven(&self, presented: &Presented<'_>, named: Option<&[u8]>) -> AuthError {
