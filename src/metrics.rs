@@ -4,8 +4,12 @@
 //! `/metrics`. *Never*: an unbounded label: a tenant stands in a label only among the busiest, see [`exposition`].
 
 mod exposition;
+mod settings;
 
 pub use exposition::TENANT_LABELS;
+pub use settings::ReloadResult;
+
+use settings::SettingsMetrics;
 
 use std::time::Duration;
 
@@ -96,6 +100,7 @@ pub struct Metrics {
     spool_oldest_seconds: prometheus::Gauge,
     fsync_seconds: Histogram,
     spool_records: IntCounterVec,
+    settings: SettingsMetrics,
 }
 
 impl Metrics {
@@ -169,6 +174,7 @@ impl Metrics {
                 ),
                 &["found"],
             )?,
+            settings: SettingsMetrics::new()?,
             registry,
         };
         metrics.register()?;
@@ -182,6 +188,7 @@ impl Metrics {
         )?;
         build.set(1);
         self.registry.register(Box::new(build))?;
+        self.settings.register(&self.registry)?;
         self.registry.register(Box::new(self.requests.clone()))?;
         self.registry.register(Box::new(self.request_seconds.clone()))?;
         self.registry.register(Box::new(self.delivery_lag_seconds.clone()))?;
