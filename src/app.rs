@@ -16,12 +16,13 @@ pub use stop::{Signals, Stopped};
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::auth::{Authenticator, Directory};
+use crate::auth::{Authenticator, Directory, Keeper, KeySets};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
 use crate::deliver::Delivery;
@@ -30,6 +31,9 @@ use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, Sta
 use crate::ingest;
 use crate::metrics::Metrics;
 use crate::outcome::Ledger;
+
+/// How long a start waits for the keys that issuers publish. Without them it goes on: their tokens get 503 until they are there.
+const ISSUER_KEYS: Duration = Duration::from_secs(2);
 
 /// Why a gateway does not start: what, where, and what to do.
 #[derive(Debug, Error)]
@@ -43,6 +47,7 @@ pub struct Gateway {
     listeners: Listeners,
     delivery: Delivery,
     outcomes: outcomes::Reporter,
+    _issuer_keys: Keeper,
     public: SocketAddr,
     admin: SocketAddr,
 }
@@ -65,9 +70,10 @@ impl Gateway {
         starting.stop().await;
         let spool = spool?;
         let directory = Arc::new(Directory::of(&settings, &ledger));
+        let issuer_keys = KeySets::new(clock.clone(), Arc::clone(&metrics)).map_err(StartError)?;
         let generation = Generation {
             number: 1,
-            authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
+            authenticator: Authenticator::new(&settings, directory, &issuer_keys).map_err(StartError)?,
             enricher: Enricher::new(&settings),
             max_body: settings.server.max_body,
             max_inflated: settings.server.max_inflated,
@@ -76,6 +82,7 @@ impl Gateway {
                 max_lines: settings.server.max_inflated.min(ingest::Limits::MAX_LINES),
             },
         };
+        let keeper = issuer_keys.keep();
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
         let delivery = delivery.map_err(StartError)?;
         // Before a request is taken: what it finds counted was counted before this start.
@@ -96,14 +103,30 @@ impl Gateway {
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
-            readiness: readiness::readiness(lifecycle.clone(), spool.clone(), log, delivery.view()),
+            readiness: readiness::readiness(
+                lifecycle.clone(),
+                spool.clone(),
+                log,
+                delivery.view(),
+                issuer_keys.clone(),
+            ),
             playground: playground(&settings, admin_addr),
         });
+        issuer_keys.tried(ISSUER_KEYS).await;
         let listeners = http::serve(&state, public, admin, &settings.server).map_err(unserved)?;
         lifecycle.enter(Stage::Serving);
         tracing::info!(listener = "public", address = %public_addr, "listening");
         tracing::info!(listener = "admin", address = %admin_addr, "listening");
-        Ok(Self { settings, state, listeners, delivery, outcomes, public: public_addr, admin: admin_addr })
+        Ok(Self {
+            settings,
+            state,
+            listeners,
+            delivery,
+            outcomes,
+            _issuer_keys: keeper,
+            public: public_addr,
+            admin: admin_addr,
+        })
     }
 
     /// Where events are taken.

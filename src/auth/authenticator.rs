@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::clock::UnixNanos;
 use crate::config::{Require, Settings, TenantId};
 
+use super::jwks::KeySets;
 use super::jwt::Issuers;
 use super::origin::{Origin, Rule};
 use super::proxy::{Sender, TrustedProxies};
@@ -34,14 +35,15 @@ pub(super) struct Proven {
 }
 
 impl Authenticator {
-    /// Reads keys and rules. The error names the setting that is wrong and never holds a secret.
-    pub fn new(settings: &Settings, directory: Arc<Directory>) -> Result<Self, String> {
+    /// Reads keys and rules; keys that issuers publish are read from `sets` as they come. The error names the setting that is wrong
+    /// and never holds a secret.
+    pub fn new(settings: &Settings, directory: Arc<Directory>, sets: &KeySets) -> Result<Self, String> {
         let mut origins = HashMap::new();
         for (id, tenant) in &settings.tenants {
             origins.insert(id.clone(), write_key::listed_origins(tenant)?);
         }
         Ok(Self {
-            issuers: Issuers::new(&settings.issuers)?,
+            issuers: Issuers::new(&settings.issuers, sets)?,
             keys: KeyRing::new(&settings.tenants)?,
             proxies: TrustedProxies::new(&settings.server),
             origins,

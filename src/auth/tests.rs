@@ -15,13 +15,15 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::admit::{Quota, SeriesBudget};
+use crate::clock::Clock;
 use crate::config::{
     self, Algorithm, Catalog, Enrich, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, Require, Server, Settings,
     SpoolSettings, TenantId, TenantSettings, WriteKey,
 };
+use crate::metrics::Metrics;
 use crate::outcome::Account;
 
-use super::{AuthError, Authenticator, Code, Directory, Presented, Profile, Refusal, Tenant, rule_from_text};
+use super::{AuthError, Authenticator, Code, Directory, KeySets, Presented, Profile, Refusal, Tenant, rule_from_text};
 pub(crate) use forge::Signer;
 use table::{Request, request, row, try_all};
 
@@ -186,6 +188,11 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// Where published keys would be; these settings name none.
+fn key_sets() -> KeySets {
+    KeySets::new(Clock::manual(NOW * NANOS), Arc::new(Metrics::new().unwrap())).unwrap()
+}
+
 pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
     let server = &settings.server;
     let profiles = settings.tenants.iter().map(|(id, tenant)| Profile {
@@ -196,7 +203,7 @@ pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
         series: Arc::new(SeriesBudget::new(&tenant.limits)),
         account: Account::detached(id.as_str()),
     });
-    Authenticator::new(settings, Arc::new(Directory::new(profiles)))
+    Authenticator::new(settings, Arc::new(Directory::new(profiles)), &key_sets())
 }
 
 static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| build(&settings()).expect("good settings"));

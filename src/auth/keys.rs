@@ -1,0 +1,144 @@
+//! The keys of one issuer: its own from the settings, or those that it publishes.
+//!
+//! The settings choose which; a token chooses at most among the published ones, by its `kid`.
+
+use std::sync::Arc;
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::jwks::{Follower, KeySets, MAX_KID};
+use super::{AuthError, Code};
+use crate::clock::UnixNanos;
+use crate::config::IssuerKey;
+
+/// Where an issuer's keys come from.
+pub(super) enum Keys {
+    /// One, from the settings.
+    Fixed(DecodingKey),
+    /// Those behind its URL.
+    Published(Arc<Follower>),
+}
+
+impl Keys {
+    /// Reads the key, or follows the URL. The algorithms are those of the settings, by their names.
+    pub(super) fn new(
+        issuer: &str,
+        key: &IssuerKey,
+        algorithms: &[(&'static str, Algorithm)],
+        sets: &KeySets,
+    ) -> Result<Self, String> {
+        let family =
+            algorithms.first().map(|(_, first)| first.family()).ok_or("algorithms is empty: name at least one")?;
+        if let IssuerKey::Jwks { url } = key {
+            if algorithms.iter().any(|(_, algorithm)| algorithm.family() == AlgorithmFamily::Hmac) {
+                // What is published is no secret: anyone who can read it could sign.
+                return Err("jwks_url does not go with HS algorithms: take RS256 or ES256".to_owned());
+            }
+            let algorithms: Vec<_> = algorithms.iter().map(|(_, algorithm)| *algorithm).collect();
+            return Ok(Self::Published(sets.follow(issuer, url, &algorithms)));
+        }
+        if algorithms.iter().any(|(_, a)| a.family() != family) {
+            return Err("algorithms need keys of different kinds: one issuer has one key".to_owned());
+        }
+        let key = decoding_key(key, family)?;
+        for (name, algorithm) in algorithms {
+            let bytes = key.try_get_as_bytes().map_err(|e| e.to_string())?;
+            if !verifies(bytes, *algorithm) {
+                return Err(format!("public_key_file holds no key that {name} can be verified with"));
+            }
+        }
+        Ok(Self::Fixed(key))
+    }
+
+    /// Whether the issuer signed this. `algorithm` is one that it is pinned to; `kid` is the token's, whatever it may be.
+    pub(super) fn verify(
+        &self,
+        kid: Option<&Value>,
+        algorithm: Algorithm,
+        message: &str,
+        signature: &str,
+        now: UnixNanos,
+    ) -> Result<(), AuthError> {
+        let holds =
+            |key: &DecodingKey| matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
+        let held = match self {
+            // There is nothing to choose: `kid` is not looked at.
+            Self::Fixed(key) => holds(key),
+            Self::Published(follower) => {
+                let kid = read_kid(kid)?;
+                let held = holds(follower.set().choose(kid, algorithm, now)?.key());
+                if !held && kid.is_none() {
+                    follower.set().doubt(now);
+                }
+                held
+            }
+        };
+        if held {
+            return Ok(());
+        }
+        Err(Code::TokenSignature.because("the token was not signed with its issuer's key, or was changed after"))
+    }
+}
+
+/// A token's `kid`: only ever compared with those of published keys.
+pub(super) fn read_kid(kid: Option<&Value>) -> Result<Option<&str>, AuthError> {
+    match kid {
+        None => Ok(None),
+        Some(Value::String(kid)) if kid.len() <= MAX_KID => Ok(Some(kid)),
+        // Not one that could be published: no fetch would bring it.
+        Some(Value::String(_)) => {
+            Err(Code::TokenKeyUnknown.because(format!("the token's kid is longer than {MAX_KID} bytes")))
+        }
+        Some(_) => Err(Code::TokenMalformed.because("the token's kid is no text")),
+    }
+}
+
+fn decoding_key(key: &IssuerKey, family: AlgorithmFamily) -> Result<DecodingKey, String> {
+    match (key, family) {
+        (IssuerKey::Hmac(secret), AlgorithmFamily::Hmac) => {
+            Ok(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
+        }
+        (IssuerKey::Hmac(_), _) => Err("hmac_secret goes with HS algorithms only: give public_key_file".to_owned()),
+        (IssuerKey::PublicPem { .. }, AlgorithmFamily::Hmac) => {
+            // A public key as a shared secret would let anyone who can read it sign tokens.
+            Err("public_key_file does not go with HS algorithms: give hmac_secret".to_owned())
+        }
+        (IssuerKey::Jwks { .. }, _) => Err("jwks_url names no key of its own".to_owned()),
+        (IssuerKey::PublicPem { pem, path }, _) => {
+            if pem.contains("PRIVATE KEY") {
+                return Err(format!("{} holds a private key: give the public one", path.display()));
+            }
+            let read = match family {
+                AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem,
+                AlgorithmFamily::Ec => DecodingKey::from_ec_pem,
+                _ => DecodingKey::from_ed_pem,
+            };
+            read(pem.as_bytes())
+                .map_err(|_| format!("{} is no PEM public key of the kind that its algorithms need", path.display()))
+        }
+    }
+}
+
+/// Whether a key is one for this algorithm: of its kind, on its curve, long enough. Any shared secret is.
+pub(super) fn verifies(key: &[u8], algorithm: Algorithm) -> bool {
+    public_key_algorithm(algorithm).is_none_or(|check| ParsedPublicKey::new(check, key).is_ok())
+}
+
+/// What a public key is parsed for; `None` for shared secrets.
+fn public_key_algorithm(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
+    Some(match algorithm {
+        Algorithm::RS256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::RS384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::RS512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::PS256 => &signature::RSA_PSS_2048_8192_SHA256,
+        Algorithm::PS384 => &signature::RSA_PSS_2048_8192_SHA384,
+        Algorithm::PS512 => &signature::RSA_PSS_2048_8192_SHA512,
+        Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
+        Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
+        Algorithm::EdDSA => &signature::ED25519,
+        _ => return None,
+    })
+}
