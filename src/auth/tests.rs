@@ -1,7 +1,7 @@
 //! The gateway that the tables of this room are tried on: four issuers, five tenants, keys made anew for each run.
 
 mod claim_rows;
-mod forge;
+pub(crate) mod forge;
 mod header_rows;
 mod host;
 mod key_rows;
@@ -194,6 +194,10 @@ fn key_sets() -> KeySets {
 }
 
 pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
+    build_with(settings, &key_sets())
+}
+
+pub(crate) fn build_with(settings: &Settings, sets: &KeySets) -> Result<Authenticator, String> {
     let server = &settings.server;
     let profiles = settings.tenants.iter().map(|(id, tenant)| Profile {
         id: id.clone(),
@@ -203,7 +207,7 @@ pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
         series: Arc::new(SeriesBudget::new(&tenant.limits)),
         account: Account::detached(id.as_str()),
     });
-    Authenticator::new(settings, Arc::new(Directory::new(profiles)), &key_sets())
+    Authenticator::new(settings, Arc::new(Directory::new(profiles)), sets)
 }
 
 static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| build(&settings()).expect("good settings"));
