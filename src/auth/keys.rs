@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::rsa;
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -13,6 +14,9 @@ use super::jwks::{Follower, KeySets, MAX_KID};
 use super::{AuthError, Code};
 use crate::clock::UnixNanos;
 use crate::config::IssuerKey;
+
+/// The lengths of RSA keys that verify; shorter ones can be broken.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
 /// Where an issuer's keys come from.
 pub(super) enum Keys {
@@ -124,7 +128,17 @@ fn decoding_key(key: &IssuerKey, family: AlgorithmFamily) -> Result<DecodingKey,
 
 /// Whether a key is one for this algorithm: of its kind, on its curve, long enough. Any shared secret is.
 pub(super) fn verifies(key: &[u8], algorithm: Algorithm) -> bool {
-    public_key_algorithm(algorithm).is_none_or(|check| ParsedPublicKey::new(check, key).is_ok())
+    let Some(check) = public_key_algorithm(algorithm) else { return true };
+    // The library looks at an RSA key's length with each signature only: a short one would be taken and never hold.
+    let length =
+        algorithm.family() != AlgorithmFamily::Rsa || rsa_bits(key).is_some_and(|bits| RSA_BITS.contains(&bits));
+    length && ParsedPublicKey::new(check, key).is_ok()
+}
+
+fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let RsaPublicKeyComponents { n, .. } = RsaPublicKeyComponents::from(&rsa::PublicKey::from_der(der).ok()?);
+    let n: Vec<u8> = n;
+    n.first().map(|first| n.len() * 8 - first.leading_zeros() as usize)
 }
 
 /// What a public key is parsed for; `None` for shared secrets.

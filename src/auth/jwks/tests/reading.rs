@@ -14,7 +14,7 @@ fn read(keys: &[Value]) -> (KeySet, Vec<String>) {
 /// Why a key is left out.
 fn left_out(key: Value) -> String {
     let (taken, skipped) = read(&[key.clone(), named(&KEYS.ed, "another")]);
-    assert_eq!(taken.names(), ["\"another\""], "{key}");
+    assert_eq!(taken.names(), ["\"another\""], "{key} {skipped:?}");
     let [why] = &skipped[..] else { panic!("{skipped:?}") };
     why.clone()
 }
@@ -30,6 +30,8 @@ fn a_key_that_does_not_verify_signatures_of_its_issuer_is_left_out_and_spoils_no
     let n = modulus();
     let mut short = n[..128].to_vec();
     short[127] |= 1;
+    let mut nearly = n.clone();
+    nearly[0] = 0x7f;
     let rows = [
         (json!(7), "no JSON Web Key"),
         (json!({ "kid": "a" }), "no algorithm that is taken here"),
@@ -47,8 +49,9 @@ fn a_key_that_does_not_verify_signatures_of_its_issuer_is_left_out_and_spoils_no
         (ec(json!({ "d": "AQAB" })), "private key"),
         (rsa(json!({ "kid": "k".repeat(257) })), "longer than 256 bytes"),
         (rsa(json!({ "kid": 7 })), "no JSON Web Key"),
-        // 1024 bits, and 64.
+        // 1024 bits, 2047, and 57.
         (rsa(json!({ "n": b64(short) })), "2048 to 8192 bits"),
+        (rsa(json!({ "n": b64(nearly) })), "2048 to 8192 bits"),
         (rsa(json!({ "n": "AQABAQABAQE" })), "2048 to 8192 bits"),
         (rsa(json!({ "e": "AQ" })), "2048 to 8192 bits"),
         (rsa(json!({ "n": "" })), "RSA key"),
