@@ -123,7 +123,7 @@ impl Gateway {
     fn new() -> Self {
         let key = "bench".repeat(8);
         let settings = settings(&key);
-        let directory = Arc::new(Directory::of(&settings, &Ledger::default()));
+        let directory = Arc::new(Directory::of(&settings, &Arc::new(Ledger::default())));
         let sets =
             KeySets::new(Clock::manual(NOW), Arc::new(Metrics::new().expect("metrics"))).expect("an HTTP client");
         let authenticator = Authenticator::new(&settings, directory, &sets).expect("sound settings");

@@ -12,12 +12,11 @@ mod published;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use keys::MAX_KID;
+pub(crate) use keys::{MAX_KID, PublishedKey};
 pub(crate) use published::{Health, Published};
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::Clock;
-use crate::metrics::{KeyFetch, Metrics};
+use crate::metrics::Metrics;
 use fetch::Fetcher;
 
 /// How long one fetch may take.
@@ -45,7 +44,6 @@ struct Shared {
     fetcher: Fetcher,
     clock: Clock,
     metrics: Arc<Metrics>,
-    epoch: AtomicU64,
     wake: Arc<Notify>,
 }
 
@@ -75,7 +73,7 @@ impl Drop for Keeper {
 
 impl fmt::Debug for KeySets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeySets").field("epoch", &self.epoch()).finish_non_exhaustive()
+        f.debug_struct("KeySets").field("followed", &self.living().len()).finish_non_exhaustive()
     }
 }
 
@@ -94,17 +92,8 @@ impl KeySets {
             fetcher: Fetcher::new(patience)?,
             clock,
             metrics,
-            epoch: AtomicU64::new(0),
             wake: Arc::new(Notify::new()),
         })))
-    }
-
-    /// Grows with every change of any set. What was verified under one epoch is to be verified anew under another.
-    ///
-    /// Read it *before* verifying and keep it with the result: the keys change first, then the epoch, so that a result of old keys can
-    /// never carry the new epoch.
-    pub fn epoch(&self) -> u64 {
-        self.0.epoch.load(Ordering::Acquire)
     }
 
     /// The set behind a URL, for an issuer pinned to these algorithms; it is fetched for as long as the follower lives.
@@ -157,9 +146,6 @@ impl KeySets {
             pinned.extend_from_slice(&follower.algorithms);
         }
         let result = set.take(answer, &pinned, self.0.clock.now());
-        if result == KeyFetch::Changed {
-            self.0.epoch.fetch_add(1, Ordering::AcqRel);
-        }
         self.0.metrics.issuer_keys_fetched(result);
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents, VerificationAlgorithm};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::jwks::{Follower, KeySets, MAX_KID};
+use super::jwks::{Follower, KeySets, MAX_KID, PublishedKey};
 use super::{AuthError, Code};
 use crate::clock::UnixNanos;
 use crate::config::IssuerKey;
@@ -57,33 +57,48 @@ impl Keys {
         Ok(Self::Fixed(key))
     }
 
-    /// Whether the issuer signed this. `algorithm` is one that it is pinned to; `kid` is the token's, whatever it may be.
-    pub(super) fn verify(
+    /// Changes when the keys do: what was found by other keys is no longer true. Read it before [`Keys::choose`].
+    pub(super) fn version(&self) -> u64 {
+        match self {
+            Self::Fixed(_) => 0,
+            Self::Published(follower) => follower.set().version(),
+        }
+    }
+
+    /// The key that a token must be signed with. `algorithm` is one that the issuer is pinned to; `kid` is the token's, whatever it may be.
+    pub(super) fn choose(
         &self,
         kid: Option<&Value>,
         algorithm: Algorithm,
-        message: &str,
-        signature: &str,
         now: UnixNanos,
-    ) -> Result<(), AuthError> {
-        let holds =
-            |key: &DecodingKey| matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
-        let held = match self {
+    ) -> Result<Key<'_>, AuthError> {
+        match self {
             // There is nothing to choose: `kid` is not looked at.
-            Self::Fixed(key) => holds(key),
-            Self::Published(follower) => {
-                let kid = read_kid(kid)?;
-                let held = holds(follower.set().choose(kid, algorithm, now)?.key());
-                if !held && kid.is_none() {
-                    follower.set().doubt(now);
-                }
-                held
-            }
-        };
-        if held {
-            return Ok(());
+            Self::Fixed(key) => Ok(Key::Fixed(key)),
+            Self::Published(follower) => follower.set().choose(read_kid(kid)?, algorithm, now).map(Key::Published),
         }
-        Err(Code::TokenSignature.because("the token was not signed with its issuer's key, or was changed after"))
+    }
+
+    /// A signature did not hold. Where the token named no key, the issuer may have replaced its only one.
+    pub(super) fn doubt(&self, kid: Option<&Value>, now: UnixNanos) {
+        if let (Self::Published(follower), None) = (self, kid) {
+            follower.set().doubt(now);
+        }
+    }
+}
+
+/// One of an issuer's keys.
+pub(super) enum Key<'k> {
+    Fixed(&'k DecodingKey),
+    Published(Arc<PublishedKey>),
+}
+
+impl Key<'_> {
+    pub(super) fn material(&self) -> &DecodingKey {
+        match self {
+            Self::Fixed(key) => key,
+            Self::Published(key) => key.key(),
+        }
     }
 }
 

@@ -14,16 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use crate::admit::{Quota, SeriesBudget};
 use crate::clock::Clock;
 use crate::config::{
     self, Algorithm, Catalog, Enrich, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, Require, Server, Settings,
     SpoolSettings, TenantId, TenantSettings, WriteKey,
 };
 use crate::metrics::Metrics;
-use crate::outcome::Account;
 
-use super::{AuthError, Authenticator, Code, Directory, KeySets, Presented, Profile, Refusal, Tenant, rule_from_text};
+use super::{AuthError, Authenticator, Code, Directory, KeySets, Presented, Refusal, Tenant, rule_from_text};
 pub(crate) use forge::Signer;
 use table::{Request, request, row, try_all};
 
@@ -198,16 +196,7 @@ pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
 }
 
 pub(crate) fn build_with(settings: &Settings, sets: &KeySets) -> Result<Authenticator, String> {
-    let server = &settings.server;
-    let profiles = settings.tenants.iter().map(|(id, tenant)| Profile {
-        id: id.clone(),
-        settings: tenant.clone(),
-        destination: "app_observability".into(),
-        quota: Arc::new(Quota::new(tenant.limits, server.replicas.at_start(), server.max_events, server.max_body)),
-        series: Arc::new(SeriesBudget::new(&tenant.limits)),
-        account: Account::detached(id.as_str()),
-    });
-    Authenticator::new(settings, Arc::new(Directory::new(profiles)), sets)
+    Authenticator::new(settings, Arc::new(Directory::of(settings, &Arc::default())), sets)
 }
 
 static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| build(&settings()).expect("good settings"));

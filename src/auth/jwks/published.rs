@@ -2,6 +2,7 @@
 //!
 //! Decisions only, by a clock that a test can move; the fetching itself is [`super::fetch`].
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub(crate) struct Published {
     url: String,
     /// `None` until the first fetch that brought a usable key; from then on there always are some.
     keys: ArcSwapOption<KeySet>,
+    version: AtomicU64,
     state: Mutex<State>,
     wake: Arc<Notify>,
 }
@@ -94,7 +96,13 @@ impl Published {
             failing: None,
             skipped: Vec::new(),
         };
-        Self { url: url.to_owned(), keys: ArcSwapOption::empty(), state: Mutex::new(state), wake }
+        Self {
+            url: url.to_owned(),
+            keys: ArcSwapOption::empty(),
+            version: AtomicU64::new(0),
+            state: Mutex::new(state),
+            wake,
+        }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -104,6 +112,12 @@ impl Published {
     /// The keys in force.
     pub(crate) fn keys(&self) -> Option<Arc<KeySet>> {
         self.keys.load_full()
+    }
+
+    /// Grows with every change of the keys. The keys change first, then the version: who reads the version before the keys can never
+    /// hold a new version with old keys.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -244,6 +258,7 @@ impl Published {
             return Ok((KeyFetch::Unchanged, fresh));
         }
         self.keys.store(Some(Arc::new(keys)));
+        self.version.fetch_add(1, Ordering::AcqRel);
         Ok((KeyFetch::Changed, fresh))
     }
 

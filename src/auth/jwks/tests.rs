@@ -100,6 +100,10 @@ impl Gateway {
         }
     }
 
+    fn version(&self) -> u64 {
+        self.sets.living()[0].set().version()
+    }
+
     fn health(&self) -> Health {
         self.sets.health().remove("idp").unwrap()
     }

@@ -36,22 +36,22 @@ async fn a_set_that_did_not_change_is_not_sent_again() {
     let provider = Provider::start(with_etag("\"one\"", &KEYS.rsa)).await;
     let gateway = Gateway::loaded(&provider).await;
     assert!(!provider.last().contains("if-none-match"));
-    let epoch = gateway.sets.epoch();
+    let version = gateway.version();
     for _ in 0..3 {
         gateway.after(120).await;
         assert!(provider.last().contains("if-none-match: \"one\"\r\n"), "{}", provider.last());
     }
-    assert_eq!((gateway.fetches("changed"), gateway.fetches("not_modified"), gateway.sets.epoch()), (1, 3, epoch));
+    assert_eq!((gateway.fetches("changed"), gateway.fetches("not_modified"), gateway.version()), (1, 3, version));
     assert_eq!(gateway.verify(&token(&KEYS.rsa, "RS256", Some("a"))), acme());
     // The same keys under another ETag are no change either.
     provider.reply(with_etag("W/\"two\"", &KEYS.rsa));
     gateway.after(120).await;
-    assert_eq!((gateway.fetches("unchanged"), gateway.sets.epoch()), (1, epoch));
+    assert_eq!((gateway.fetches("unchanged"), gateway.version()), (1, version));
     // The same kid with another key is one.
     provider.reply(with_etag("\"three\"", &KEYS.other_rsa));
     gateway.after(120).await;
     assert!(provider.last().contains("if-none-match: w/\"two\"\r\n"));
-    assert_eq!((gateway.fetches("changed"), gateway.sets.epoch()), (2, epoch + 1));
+    assert_eq!((gateway.fetches("changed"), gateway.version()), (2, version + 1));
     assert_eq!(gateway.verify(&token(&KEYS.rsa, "RS256", Some("a"))), Err(("token_signature", None)));
     assert_eq!(gateway.verify(&token(&KEYS.other_rsa, "RS256", Some("a"))), acme());
 }
@@ -62,7 +62,7 @@ async fn keys_outlive_an_outage_of_their_server_for_as_long_as_it_lasts() {
     let gateway = Gateway::loaded(&provider).await;
     let (old, new) = (token(&KEYS.rsa, "RS256", Some("a")), token(&KEYS.other_rsa, "RS256", Some("new")));
     provider.go_away().await;
-    let epoch = gateway.sets.epoch();
+    let version = gateway.version();
     for hour in 1..=12 {
         for _ in 0..720 {
             gateway.after(5).await;
@@ -75,7 +75,7 @@ async fn keys_outlive_an_outage_of_their_server_for_as_long_as_it_lasts() {
     }
     let attempts = gateway.fetches("unreachable");
     assert!((12 * 60..=12 * 120 + 10).contains(&attempts), "{attempts} attempts in 12 hours");
-    assert_eq!(gateway.sets.epoch(), epoch);
+    assert_eq!(gateway.version(), version);
     let Health { failing: Some((since, why)), loaded: true, .. } = gateway.health() else {
         panic!("{:?}", gateway.health())
     };
@@ -122,12 +122,12 @@ async fn an_answer_that_is_no_set_of_usable_keys_changes_nothing_and_is_told_by_
     for (result, reply, why) in rows {
         let provider = Provider::start(keys(&[named(&KEYS.rsa, "a")])).await;
         let gateway = Gateway::loaded(&provider).await;
-        let epoch = gateway.sets.epoch();
+        let version = gateway.version();
         provider.reply(reply);
         gateway.after(300).await;
         let (_, told) = gateway.health().failing.unwrap_or_else(|| panic!("{result}: not told"));
         assert!(told.contains(why), "{result}: {told}");
-        assert_eq!((gateway.fetches(result), gateway.sets.epoch()), (1, epoch), "{result}");
+        assert_eq!((gateway.fetches(result), gateway.version()), (1, version), "{result}");
         assert_eq!(gateway.verify(&token(&KEYS.rsa, "RS256", Some("a"))), acme(), "{result}");
     }
     assert_eq!(target.count(), 0, "a redirect was followed");
