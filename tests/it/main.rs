@@ -29,6 +29,7 @@ mod outage;
 mod poison;
 mod replay;
 mod restart;
+mod series;
 mod servers;
 mod spoofing;
 mod stop;
