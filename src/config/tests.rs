@@ -4,6 +4,7 @@ mod cross;
 mod examples;
 mod layers;
 mod reading;
+mod series;
 mod start;
 mod values;
 
