@@ -52,6 +52,11 @@ impl Authenticator {
         })
     }
 
+    /// The tenants that it knows.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
     /// Proves the tenant of one request. `now` in nanoseconds since 1970.
     ///
     /// Every credential that is presented must hold, and all must prove the same tenant: a request that could be read in two
