@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::reloading::{Reloads, replace};
 use crate::support::{
-    ACME_KEY, Answer, Bucket, GLOBEX_KEY, Gateway, config_for, event, eventually, http, influx, now_ms, post,
+    ACME_KEY, Answer, GLOBEX_KEY, Gateway, config_for, event, eventually, http, influx, now_ms, post,
 };
 
 const SOON: Duration = Duration::from_secs(20);
