@@ -27,8 +27,9 @@ pub use files::Files;
 pub use finding::{Finding, Findings, Place};
 pub use settings::{
     AddressLimits, Algorithm, ClientAddress, Connections, DryRun, Durability, Enrich, Influx, Issuer, IssuerKey,
-    Limits, Log, LogFormat, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub, Secret, Server,
-    SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, Unknown, WriteKey,
+    Limits, Log, LogFormat, MAX_UPLOAD_SECRETS, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub,
+    Secret, Server, SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, UPLOAD_ISSUER, Unknown,
+    WriteKey,
 };
 pub use sources::{Loaded, Sources, load, load_without_destination, read};
 pub use tenant_id::TenantId;

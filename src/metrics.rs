@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::admit::Demoted;
+
 /// How one write to the destination ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriteResult {
@@ -89,6 +91,7 @@ pub struct Metrics {
     write_seconds: Histogram,
     batch_points: Histogram,
     tags_dropped: IntCounter,
+    series_demoted: IntCounterVec,
     dead_letters_evicted: IntCounter,
     spool_bytes: IntGauge,
     spool_disk_bytes: IntGauge,
@@ -132,6 +135,13 @@ impl Metrics {
             tags_dropped: IntCounter::new(
                 "tagline_tags_dropped_total",
                 "Free tags left out because the catalog does not list them (the points were kept)",
+            )?,
+            series_demoted: IntCounterVec::new(
+                Opts::new(
+                    "tagline_series_demoted_total",
+                    "What was kept with less detail, for a tenant's budget of series: points by step, and names of metrics",
+                ),
+                &["step"],
             )?,
             dead_letters_evicted: IntCounter::new(
                 "tagline_dead_letters_evicted_total",
@@ -186,6 +196,7 @@ impl Metrics {
         self.registry.register(Box::new(self.write_seconds.clone()))?;
         self.registry.register(Box::new(self.batch_points.clone()))?;
         self.registry.register(Box::new(self.tags_dropped.clone()))?;
+        self.registry.register(Box::new(self.series_demoted.clone()))?;
         self.registry.register(Box::new(self.dead_letters_evicted.clone()))?;
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_disk_bytes.clone()))?;
@@ -232,6 +243,15 @@ impl Metrics {
     /// Free tags were left out.
     pub fn tags_dropped(&self, count: u64) {
         self.tags_dropped.inc_by(count);
+    }
+
+    /// Points were kept with less detail.
+    pub fn series_demoted(&self, demoted: &Demoted) {
+        for (step, count) in demoted.steps() {
+            if count > 0 {
+                self.series_demoted.with_label_values(&[step]).inc_by(count);
+            }
+        }
     }
 }
 

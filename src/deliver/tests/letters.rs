@@ -71,7 +71,11 @@ fn a_reload_changes_how_much_each_tenant_may_hold() {
 }
 
 fn evicted(metrics: &Metrics) -> u64 {
-    let text = metrics.exposition(&crate::outcome::Ledger::default(), &crate::metrics::SpoolGauges::default());
+    let text = metrics.exposition(
+        &crate::outcome::Ledger::default(),
+        &crate::metrics::SpoolGauges::default(),
+        &std::collections::HashMap::new(),
+    );
     let line = text.lines().find(|line| line.starts_with("tagline_dead_letters_evicted_total")).unwrap();
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
