@@ -1,6 +1,7 @@
 //! The typed extractor: a handler that takes [`Proven`] cannot run without a tenant.
 
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -22,6 +23,8 @@ pub struct Proven {
     pub state: web::Data<State>,
     /// When the request's head was read.
     pub received: UnixNanos,
+    /// The client's address, where one is known: the peer's, or what a trusted proxy tells. Personal data: store it only when set so.
+    pub client: Option<IpAddr>,
 }
 
 impl FromRequest for Proven {
@@ -41,8 +44,10 @@ fn prove(request: &HttpRequest) -> Result<Proven, Problem> {
     };
     let generation = state.generation.load_full();
     let received = state.clock.now();
-    let tenant = generation.authenticator.verify(&presented(request), received, &|| Ok(()))?;
-    Ok(Proven { tenant, generation, state: state.clone(), received })
+    let presented = presented(request);
+    let client = generation.authenticator.client_address(&presented);
+    let tenant = generation.authenticator.verify(&presented, received, &|| Ok(()))?;
+    Ok(Proven { tenant, generation, state: state.clone(), received, client })
 }
 
 /// Collects every credential that a request carries, wherever it stands.

@@ -53,7 +53,7 @@ struct Accepted<'a> {
 ///
 /// What is refused before parsing is counted as a request only (nobody knows how many items it held); after it, item by item.
 async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Proven { tenant, generation, state, received } = &proven;
+    let Proven { tenant, generation, state, received, client: _ } = &proven;
     let profile = tenant.profile();
     let account = &profile.account;
     let permit = profile.quota.enter().map_err(over_budget)?;
