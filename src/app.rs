@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::admit::{AddressLimit, Admission, Connections, ReplicaWatch};
 use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
@@ -43,6 +44,8 @@ pub struct Gateway {
     listeners: Listeners,
     delivery: Delivery,
     outcomes: outcomes::Reporter,
+    /// Follows `server.replicas` for as long as the gateway lives.
+    _replicas: ReplicaWatch,
     public: SocketAddr,
     admin: SocketAddr,
 }
@@ -64,13 +67,16 @@ impl Gateway {
         let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await;
         starting.stop().await;
         let spool = spool?;
-        let directory = Arc::new(Directory::of(&settings, &ledger));
+        let admission = Admission::new(settings.server.replicas.at_start());
+        let replicas = ReplicaWatch::start(&settings.server.replicas, &admission);
+        let directory = Arc::new(Directory::of(&settings, &ledger, &admission));
         let generation = Generation {
             number: 1,
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
             enricher: Enricher::new(&settings),
             max_body: settings.server.max_body,
             max_inflated: settings.server.max_inflated,
+            body_timeout: settings.server.connections.body_timeout,
             limits: ingest::Limits {
                 max_events: settings.server.max_events,
                 max_lines: settings.server.max_inflated.min(ingest::Limits::MAX_LINES),
@@ -96,6 +102,13 @@ impl Gateway {
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
+            addresses: AddressLimit::new(&settings.server.address, &admission),
+            connections: Connections::new(
+                &settings.server.connections,
+                settings.server.address.dry_run,
+                !settings.server.trusted_proxies.is_empty(),
+            ),
+            admission,
             readiness: readiness::readiness(lifecycle.clone(), spool.clone(), log, delivery.view()),
             playground: playground(&settings, admin_addr),
         });
@@ -103,7 +116,16 @@ impl Gateway {
         lifecycle.enter(Stage::Serving);
         tracing::info!(listener = "public", address = %public_addr, "listening");
         tracing::info!(listener = "admin", address = %admin_addr, "listening");
-        Ok(Self { settings, state, listeners, delivery, outcomes, public: public_addr, admin: admin_addr })
+        Ok(Self {
+            settings,
+            state,
+            listeners,
+            delivery,
+            outcomes,
+            _replicas: replicas,
+            public: public_addr,
+            admin: admin_addr,
+        })
     }
 
     /// Where events are taken.

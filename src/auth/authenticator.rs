@@ -85,6 +85,11 @@ impl Authenticator {
         self.admit(proven, &origin)
     }
 
+    /// The tenants that it proves.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// Who sends, as far as it is known: see [`TrustedProxies::client`]. No proof of anything.
     pub fn client_address(&self, presented: &Presented<'_>) -> Option<IpAddr> {
         self.proxies.client(presented)

@@ -32,11 +32,12 @@ pub enum Code {
     OriginNotAllowed,
     OriginMalformed,
     HeaderDuplicated,
+    AddressLimited,
 }
 
 impl Code {
     /// Every code, 401 first.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::CredentialMissing,
         Self::TokenMalformed,
         Self::TokenTooLarge,
@@ -61,6 +62,7 @@ impl Code {
         Self::OriginNotAllowed,
         Self::OriginMalformed,
         Self::HeaderDuplicated,
+        Self::AddressLimited,
     ];
 
     /// The stable name, as it stands in answers.
@@ -90,10 +92,11 @@ impl Code {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::OriginMalformed => "origin_malformed",
             Self::HeaderDuplicated => "header_duplicated",
+            Self::AddressLimited => "address_limited",
         }
     }
 
-    /// Its class: 401 or 403.
+    /// Its class: 401, 403 or 429.
     pub fn kind(self) -> Refusal {
         match self {
             Self::CredentialMissing
@@ -120,6 +123,7 @@ impl Code {
             | Self::OriginNotAllowed
             | Self::OriginMalformed
             | Self::HeaderDuplicated => Refusal::Forbidden,
+            Self::AddressLimited => Refusal::Limited,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::admit::{Quota, SeriesBudget};
+use crate::admit::{Admission, Quota, SeriesBudget};
 use crate::config::{Settings, TenantId, TenantSettings};
 use crate::outcome::{Account, Ledger};
 
@@ -32,14 +32,14 @@ pub struct Directory {
 
 impl Directory {
     /// The tenants of these settings, each with a fresh budget and its row of the ledger.
-    pub fn of(settings: &Settings, ledger: &Ledger) -> Self {
+    pub fn of(settings: &Settings, ledger: &Ledger, admission: &Admission) -> Self {
         let server = &settings.server;
         let default = settings.default_bucket();
         Self::new(settings.tenants.iter().map(|(id, tenant)| Profile {
             id: id.clone(),
             settings: tenant.clone(),
             destination: tenant.bucket.clone().unwrap_or_else(|| Arc::clone(&default)),
-            quota: Arc::new(Quota::new(tenant.limits, server.replicas.at_start(), server.max_events, server.max_body)),
+            quota: Arc::new(Quota::new(tenant.limits, admission.clone(), server.max_events, server.max_body)),
             series: Arc::new(SeriesBudget::new(&tenant.limits)),
             account: ledger.account(id),
         }))

@@ -1,5 +1,6 @@
 //! The typed extractor: a handler that takes [`Proven`] cannot run without a tenant.
 
+use std::cell::Cell;
 use std::future::{Ready, ready};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::problem::Problem;
 use super::{Generation, State};
-use crate::auth::{Presented, Tenant};
+use crate::admit::Exceeded;
+use crate::auth::{AuthError, Presented, Refusal, Tenant};
 use crate::clock::UnixNanos;
 
 /// A request whose tenant is proven.
@@ -46,8 +48,35 @@ fn prove(request: &HttpRequest) -> Result<Proven, Problem> {
     let received = state.clock.now();
     let presented = presented(request);
     let client = generation.authenticator.client_address(&presented);
-    let tenant = generation.authenticator.verify(&presented, received, &|| Ok(()))?;
+    let tenant = verify(state, &generation, &presented, client, received)?;
     Ok(Proven { tenant, generation, state: state.clone(), received, client })
+}
+
+/// Proves the tenant. A refusal that cost a signature check is charged to the client's address; what is refused cheaply (a write key that
+/// nobody knows, no credential) is not, and nothing where the client is not known.
+fn verify(
+    state: &State,
+    generation: &Generation,
+    presented: &Presented<'_>,
+    client: Option<IpAddr>,
+    received: UnixNanos,
+) -> Result<Tenant, AuthError> {
+    let cost = Cell::new(false);
+    let may_cost = || {
+        if let Some(client) = client {
+            let limited = |exceeded: Exceeded| AuthError::address_limited(exceeded.retry_after);
+            state.addresses.may_cost(client).map_err(limited)?;
+        }
+        cost.set(true);
+        Ok(())
+    };
+    let proven = generation.authenticator.verify(presented, received, &may_cost);
+    if let (Err(error), Some(client), true) = (&proven, client, cost.get())
+        && matches!(error.kind, Refusal::Unauthenticated | Refusal::Forbidden)
+    {
+        state.addresses.failed(client);
+    }
+    proven
 }
 
 /// Collects every credential that a request carries, wherever it stands.
