@@ -21,7 +21,7 @@ use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::admit::{AddressLimit, Admission, Connections, ReplicaWatch};
+use crate::admit::{AddressLimit, Connections, ReplicaWatch};
 use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
@@ -67,9 +67,9 @@ impl Gateway {
         let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await;
         starting.stop().await;
         let spool = spool?;
-        let admission = Admission::new(settings.server.replicas.at_start());
+        let directory = Arc::new(Directory::of(&settings, &ledger));
+        let admission = directory.admission().clone();
         let replicas = ReplicaWatch::start(&settings.server.replicas, &admission);
-        let directory = Arc::new(Directory::of(&settings, &ledger, &admission));
         let generation = Generation {
             number: 1,
             authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,

@@ -25,8 +25,9 @@ pub use catalog::{Bounds, Catalog, FieldRule, FieldType, Measurement};
 pub use finding::{Finding, Findings, Place};
 pub use settings::{
     AddressLimits, Algorithm, ClientAddress, Connections, DryRun, Durability, Enrich, Influx, Issuer, IssuerKey,
-    Limits, Log, LogFormat, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub, Secret, Server,
-    SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, Unknown, WriteKey,
+    Limits, Log, LogFormat, MAX_UPLOAD_SECRETS, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub,
+    Secret, Server, SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, UPLOAD_ISSUER, Unknown,
+    WriteKey,
 };
 pub use sources::{Sources, load, load_without_destination};
 pub use tenant_id::TenantId;

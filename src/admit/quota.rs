@@ -28,7 +28,7 @@ pub struct Quota<C: Clock + Clone = DefaultClock> {
 }
 
 /// What the settings say.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Terms {
     limits: Limits,
     max_events: u32,
@@ -106,10 +106,13 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// The same tenant under other limits: it owes what it owed, for as long, and its requests in flight are counted on. Changes nothing
     /// until it is used.
-    pub fn reloaded(&self, limits: Limits, max_events: usize, max_body: usize) -> Self {
-        let edition = self.terms.edition + 1;
-        let terms = Terms { limits, max_events: saturating(max_events), max_body: saturating(max_body), edition };
-        Self { terms, account: Arc::clone(&self.account) }
+    pub fn reloaded(self: &Arc<Self>, limits: Limits, max_events: usize, max_body: usize) -> Arc<Self> {
+        let terms = Terms { limits, max_events: saturating(max_events), max_body: saturating(max_body), ..self.terms };
+        if terms == self.terms {
+            return Arc::clone(self);
+        }
+        let terms = Terms { edition: terms.edition + 1, ..terms };
+        Arc::new(Self { terms, account: Arc::clone(&self.account) })
     }
 
     /// Before the body is read: takes a place in flight and looks whether anything of the budgets is left. Takes nothing of them.

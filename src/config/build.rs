@@ -56,6 +56,7 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
     if profile == Profile::Dev {
         tenants.extend(dev::demo_tenant(&defaults));
     }
+    identity::hold_together(&root, &tenants, defaults.of_unknown().unknown, findings);
     let needs_influxdb = given.needs_destination && profile == Profile::Configured;
     Settings {
         profile,

@@ -66,6 +66,11 @@ impl<'m> Section<'m> {
         self.places.was_refused(&self.path_of(key))
     }
 
+    /// Whether the table under the key, or something in it, was refused.
+    pub(crate) fn was_any_refused(&self, key: &str) -> bool {
+        self.places.any_refused_in(&self.path_of(key))
+    }
+
     /// Whether the key holds what another layer than the compiled-in default says.
     pub(crate) fn is_set_by_operator(&self, key: &str) -> bool {
         self.places.exactly(&self.path_of(key)).is_some()

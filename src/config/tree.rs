@@ -252,6 +252,11 @@ impl Places {
         self.refused.iter().any(|path| path.first().is_some_and(|first| first == key))
     }
 
+    /// Whether a table, or something in it, was refused.
+    pub(crate) fn any_refused_in(&self, path: &[String]) -> bool {
+        self.refused.iter().any(|refused| refused.starts_with(path))
+    }
+
     /// Where a key was set last by another layer than the compiled-in default.
     pub(crate) fn exactly(&self, path: &[String]) -> Option<&Place> {
         self.places.get(path)

@@ -12,7 +12,7 @@ use crate::admit::{Denied, Exceedances, Limit, Quota};
 #[get("/admin/limits")]
 pub(super) async fn admin_limits(state: web::Data<State>) -> HttpResponse {
     let generation = state.generation.load_full();
-    let profiles = generation.authenticator.directory().iter();
+    let profiles = generation.authenticator.directory().all().into_iter();
     let mut tenants: Vec<(String, Value)> =
         profiles.map(|profile| (profile.id.as_str().to_owned(), row(&profile.quota))).collect();
     tenants.sort_by(|one, other| one.0.cmp(&other.0));

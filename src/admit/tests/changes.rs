@@ -1,5 +1,6 @@
 //! Dry runs, and limits and replicas that change under a tenant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::clock::FakeRelativeClock;
@@ -12,10 +13,10 @@ use crate::config::{DryRun, Limits};
 const MAX_EVENTS: usize = 100;
 const MAX_BODY: usize = 1_000;
 
-fn shared(limits: Limits, replicas: u32) -> (Quota<FakeRelativeClock>, Admission, FakeRelativeClock) {
+fn shared(limits: Limits, replicas: u32) -> (Arc<Quota<FakeRelativeClock>>, Admission, FakeRelativeClock) {
     let clock = FakeRelativeClock::default();
     let admission = Admission::new(replicas);
-    (Quota::with_clock(limits, admission.clone(), MAX_EVENTS, MAX_BODY, &clock), admission, clock)
+    (Arc::new(Quota::with_clock(limits, admission.clone(), MAX_EVENTS, MAX_BODY, &clock)), admission, clock)
 }
 
 fn dry(limits: Limits) -> Limits {
