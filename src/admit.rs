@@ -33,7 +33,7 @@ pub use connections::{Connection, Connections, Denied};
 pub use large::{LargeBody, NoPlace};
 pub use quota::{Permit, Quota};
 pub use replicas::ReplicaWatch;
-pub use series::SeriesBudget;
+pub use series::{Demoted, Detail, Distinct, Judge, SeriesBudget, Usage};
 
 /// A budget does not allow it now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

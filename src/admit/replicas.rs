@@ -6,6 +6,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -23,37 +24,56 @@ const MOST: usize = 10_000;
 
 /// Keeps an [`Admission`]'s number of replicas true, until it is dropped.
 #[derive(Debug)]
-pub struct ReplicaWatch(Option<JoinHandle<()>>);
+pub struct ReplicaWatch {
+    admission: Admission,
+    followed: Mutex<Followed>,
+}
+
+#[derive(Debug, Default)]
+struct Followed {
+    replicas: Option<Replicas>,
+    task: Option<JoinHandle<()>>,
+}
 
 impl ReplicaWatch {
-    /// Sets the number, or begins to look it up. Must be called on a tokio runtime.
-    pub fn start(replicas: &Replicas, admission: &Admission) -> Self {
-        let name = match replicas {
-            Replicas::Fixed(number) => {
-                admission.set_replicas(*number);
-                return Self(None);
+    /// Follows nothing yet.
+    pub fn new(admission: &Admission) -> Self {
+        Self { admission: admission.clone(), followed: Mutex::default() }
+    }
+
+    /// From now on so many, or as many as the name has addresses. Must be called on a tokio runtime.
+    pub fn follow(&self, replicas: &Replicas) {
+        let mut followed = self.lock();
+        if followed.replicas.as_ref() == Some(replicas) {
+            return;
+        }
+        followed.stop();
+        followed.replicas = Some(replicas.clone());
+        match replicas {
+            Replicas::Fixed(number) => self.admission.set_replicas(*number),
+            Replicas::Dns(name) => {
+                let watched = Watched { name: name.clone(), admission: self.admission.clone(), fails: false };
+                followed.task = Some(tokio::spawn(watched.look_up_again_and_again()));
             }
-            Replicas::Dns(name) => name.clone(),
-        };
-        let mut watched = Watched { name, admission: admission.clone(), fails: false };
-        Self(Some(tokio::spawn(async move {
-            let mut ticks = interval(PERIOD);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                // The resolver has its own time-out; a lookup that takes long holds up nothing but the next one.
-                let found = tokio::net::lookup_host((watched.name.as_str(), 0)).await;
-                watched.found(found.map(|addresses| addresses.collect()));
-            }
-        })))
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Followed> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for ReplicaWatch {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
+impl Followed {
+    fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
             task.abort();
         }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
@@ -66,6 +86,17 @@ struct Watched {
 }
 
 impl Watched {
+    async fn look_up_again_and_again(mut self) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // The resolver has its own time-out; a lookup that takes long holds up nothing but the next one.
+            let found = tokio::net::lookup_host((self.name.as_str(), 0)).await;
+            self.found(found.map(|addresses| addresses.collect()));
+        }
+    }
+
     /// One answer. A failed one leaves the last number in force: replicas do not vanish because the name server does.
     fn found(&mut self, answer: io::Result<Vec<SocketAddr>>) {
         let replicas = answer.map_err(|error| error.to_string()).and_then(|addresses| count(&addresses));

@@ -53,6 +53,11 @@ impl Authenticator {
         })
     }
 
+    /// The tenants that it knows.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
     /// Proves the tenant of one request. `now` in nanoseconds since 1970.
     ///
     /// Every credential that is presented must hold, and all must prove the same tenant: a request that could be read in two
@@ -91,11 +96,6 @@ impl Authenticator {
             ));
         }
         self.admit(proven, &origin, by_cookie, now)
-    }
-
-    /// The tenants that it proves.
-    pub fn directory(&self) -> &Directory {
-        &self.directory
     }
 
     /// Who sends, as far as it is known: see [`TrustedProxies::client`]. No proof of anything.

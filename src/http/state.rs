@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 
 use super::health::Readiness;
 use super::playground::Playground;
-use crate::admit::{AddressLimit, Admission, Connections};
-use crate::auth::Authenticator;
+use crate::admit::{AddressLimit, Admission, Connections, ReplicaWatch};
+use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::deliver::View;
 use crate::enrich::Enricher;
@@ -22,7 +22,9 @@ use crate::spool::Spool;
 pub struct Generation {
     /// 1 at the start, one more with each reload.
     pub number: u64,
-    /// Proves tenants.
+    /// The tenants.
+    pub directory: Arc<Directory>,
+    /// Proves them.
     pub authenticator: Authenticator,
     /// Makes points.
     pub enricher: Enricher,
@@ -53,6 +55,8 @@ pub struct State {
     pub clock: Clock,
     /// What the tenants' quotas share.
     pub admission: Admission,
+    /// Keeps its number of replicas true.
+    pub replicas: ReplicaWatch,
     /// Failed proofs by client address.
     pub addresses: AddressLimit,
     /// Connections of the public listener.

@@ -50,7 +50,8 @@ fn the_last_number_holds_through_failures_and_answers_that_make_no_sense() {
 #[tokio::test]
 async fn a_real_name_is_looked_up_at_once() {
     let admission = Admission::new(7);
-    let _watch = ReplicaWatch::start(&Replicas::Dns("localhost".to_owned()), &admission);
+    let watch = ReplicaWatch::new(&admission);
+    watch.follow(&Replicas::Dns("localhost".to_owned()));
     let found = async {
         while admission.replicas() == 7 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -61,8 +62,11 @@ async fn a_real_name_is_looked_up_at_once() {
 }
 
 #[tokio::test]
-async fn a_fixed_number_is_set() {
+async fn a_fixed_number_ends_the_looking_up() {
     let admission = Admission::new(1);
-    let _watch = ReplicaWatch::start(&Replicas::Fixed(4), &admission);
+    let watch = ReplicaWatch::new(&admission);
+    watch.follow(&Replicas::Dns("localhost".to_owned()));
+    watch.follow(&Replicas::Fixed(4));
+    tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(admission.replicas(), 4);
 }
