@@ -7,12 +7,14 @@
 //! The rules, as users read them, stand in `docs/data-model.md`.
 
 mod agent;
+mod client;
 mod compiled;
 mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod path;
 mod request;
+mod scrub;
 mod session;
 mod tags;
 #[cfg(test)]
@@ -21,7 +23,9 @@ mod timestamp;
 mod trace;
 
 pub use request::Request;
+pub use scrub::Scrubbed;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::Tenant;
@@ -75,6 +79,8 @@ pub struct Context<'r> {
     pub received: UnixNanos,
     /// The envelope's `sentAt`, if there was one.
     pub sent_at_ms: Option<f64>,
+    /// Where the request came from; stored only if `enrich.client_address` says so.
+    pub client: Option<IpAddr>,
     /// The `User-Agent` header.
     pub user_agent: Option<&'r str>,
     /// The request's `traceparent` header, for events that carry none.

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::decode::{self, DecodeError};
 use crate::encode::encode;
-use crate::enrich::{Context, Enricher};
+use crate::enrich::{Context, Enricher, Scrubbed};
 use crate::outcome::Rejection;
 
 /// What the arena begins with: more than a usual point needs, so that it is allocated once a request.
@@ -29,6 +29,8 @@ pub struct Lines {
     pub rejected: Vec<Rejection>,
     /// Free tags left out because the catalog does not list them.
     pub tags_dropped: u64,
+    /// In how many strings each scrub rule found something.
+    pub scrubbed: Scrubbed,
 }
 
 /// Why a body as a whole became no lines.
@@ -101,5 +103,6 @@ pub fn ingest<E>(
         lines.body.shrink_to_fit();
     }
     lines.tags_dropped = request.tags_dropped();
+    lines.scrubbed = request.scrubbed();
     Ok(Ok(lines))
 }

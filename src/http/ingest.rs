@@ -13,8 +13,9 @@ use super::inflate::{self, Plain};
 use super::problem::{LISTED, Problem, RejectedItem, listed, method_not_allowed};
 use crate::admit::Exceeded;
 use crate::decode::DecodeError;
-use crate::enrich::Context;
+use crate::enrich::{Context, Scrubbed};
 use crate::ingest::{self, Lines, Unusable};
+use crate::metrics::{Metrics, ScrubRule};
 use crate::outcome::Reason;
 use crate::spool::{Refused, Submission};
 
@@ -71,6 +72,7 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         tenant,
         received: *received,
         sent_at_ms: None,
+        client: request.peer_addr().map(|peer| peer.ip()),
         user_agent: text(&request, "user-agent"),
         traceparent: text(&request, "traceparent"),
     };
@@ -81,7 +83,8 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         })
     };
     let lines = ingest::ingest(&generation.enricher, context, &body, generation.limits, charge)?.map_err(unusable)?;
-    let Lines { body: encoded, points, rejected, tags_dropped } = lines;
+    let Lines { body: encoded, points, rejected, tags_dropped, scrubbed } = lines;
+    count_scrubbed(&state.metrics, scrubbed);
     if tags_dropped > 0 {
         account.tags_dropped(tags_dropped);
         state.metrics.tags_dropped(tags_dropped);
@@ -129,6 +132,19 @@ async fn plain(request: &HttpRequest, body: Bytes, max: usize) -> Result<Plain, 
     }
     let named = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
     inflate::inflate(inflate::encoding(named, &body)?, body, max).await
+}
+
+fn count_scrubbed(metrics: &Metrics, scrubbed: Scrubbed) {
+    let Scrubbed { email, bearer, card, pattern } = scrubbed;
+    let rules = [
+        (ScrubRule::Email, email),
+        (ScrubRule::Bearer, bearer),
+        (ScrubRule::Card, card),
+        (ScrubRule::Pattern, pattern),
+    ];
+    for (rule, strings) in rules.into_iter().filter(|(_, strings)| *strings > 0) {
+        metrics.scrubbed(rule, strings);
+    }
 }
 
 fn text<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
