@@ -13,6 +13,7 @@ mod inflate;
 mod ingest;
 mod playground;
 mod problem;
+mod security;
 mod starting;
 mod state;
 #[cfg(test)]
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::{self, ServerHandle};
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use crate::config::Server;
@@ -44,6 +45,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept. Longer than the idle time of the proxies in front (Caddy: 2 minutes), so that it is
 /// they who close it, and never a request that crosses our closing.
 const KEEP_ALIVE: Duration = Duration::from_secs(150);
+
+/// Most connections at once on the admin listener: far more than probes, scrapers and people need, and few enough that answers which nobody reads are
+/// bounded. An idle one is closed after 5 seconds, actix's own figure.
+const ADMIN_CONNECTIONS: usize = 128;
 
 /// The running listeners.
 pub struct Listeners {
@@ -77,7 +82,7 @@ impl Listeners {
 /// When a socket cannot be handed to the server.
 pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, settings: &Server) -> io::Result<Listeners> {
     let public = public_server(Arc::clone(state), public, settings)?;
-    let admin = admin_server(Arc::clone(state), admin)?;
+    let admin = admin_server(Arc::clone(state), admin, settings)?;
     Ok(Listeners { public: public.handle(), admin: admin.handle(), tasks: [tokio::spawn(public), tokio::spawn(admin)] })
 }
 
@@ -87,6 +92,7 @@ fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) ->
             .app_data(web::Data::from(Arc::clone(&state)))
             .wrap(from_fn(border::keep_alive_and_observe))
             .wrap(cors())
+            .wrap(security::public())
             .configure(ingest::routes)
             .configure(playground::routes)
             .service(health::healthz)
@@ -102,11 +108,14 @@ fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) ->
     Ok(server.run())
 }
 
-fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Server> {
+fn admin_server(state: Arc<State>, listener: TcpListener, settings: &Server) -> io::Result<dev::Server> {
+    let gate = Arc::new(admin::Gate::new(settings));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
-            .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store")))
+            .app_data(web::Data::from(Arc::clone(&gate)))
+            .wrap(from_fn(admin::guard))
+            .wrap(security::admin())
             .service(health::healthz)
             .service(health::readyz)
             .configure(admin::routes)
@@ -114,6 +123,7 @@ fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Ser
     })
     .listen(listener)?
     .workers(1)
+    .max_connections(ADMIN_CONNECTIONS)
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(1)
     .disable_signals();

@@ -3,6 +3,7 @@
 mod cross;
 mod examples;
 mod layers;
+mod private;
 mod reading;
 mod start;
 mod values;

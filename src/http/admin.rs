@@ -1,5 +1,9 @@
 //! The admin listener: metrics, the exact ledger, and each tenant's last rejections and dead letters.
 
+mod gate;
+
+pub(super) use gate::{Gate, guard};
+
 use std::time::Duration;
 
 use actix_web::{HttpResponse, get, web};
