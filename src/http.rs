@@ -19,6 +19,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use admin::Gate;
 pub use health::{Check, CheckStatus, Lifecycle, Readiness, Stage};
 pub use playground::Playground;
 pub use starting::{Starting, serve_starting};
@@ -82,7 +83,7 @@ impl Listeners {
 /// When a socket cannot be handed to the server.
 pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, settings: &Server) -> io::Result<Listeners> {
     let public = public_server(Arc::clone(state), public, settings)?;
-    let admin = admin_server(Arc::clone(state), admin, settings)?;
+    let admin = admin_server(Arc::clone(state), admin)?;
     Ok(Listeners { public: public.handle(), admin: admin.handle(), tasks: [tokio::spawn(public), tokio::spawn(admin)] })
 }
 
@@ -108,12 +109,10 @@ fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) ->
     Ok(server.run())
 }
 
-fn admin_server(state: Arc<State>, listener: TcpListener, settings: &Server) -> io::Result<dev::Server> {
-    let gate = Arc::new(admin::Gate::new(settings));
+fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
-            .app_data(web::Data::from(Arc::clone(&gate)))
             .wrap(from_fn(admin::guard))
             .wrap(security::admin())
             .service(health::healthz)

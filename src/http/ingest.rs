@@ -83,12 +83,13 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         })
     };
     let lines = ingest::ingest(&generation.enricher, context, &body, generation.limits, charge)?.map_err(unusable)?;
-    let Lines { body: encoded, points, rejected, tags_dropped, scrubbed } = lines;
+    let Lines { body: encoded, points, rejected, tags_dropped, scrubbed, demoted } = lines;
     count_scrubbed(&state.metrics, scrubbed);
     if tags_dropped > 0 {
         account.tags_dropped(tags_dropped);
         state.metrics.tags_dropped(tags_dropped);
     }
+    state.metrics.series_demoted(&demoted);
     // A good request takes the account's lock once, when the spool accepts it.
     if !rejected.is_empty() {
         account.rejected(rejected.iter().cloned());

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::admin::Gate;
 use super::health::Readiness;
 use super::playground::Playground;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::deliver::View;
 use crate::enrich::Enricher;
@@ -20,8 +21,12 @@ use crate::spool::Spool;
 pub struct Generation {
     /// 1 at the start, one more with each reload.
     pub number: u64,
-    /// Proves tenants.
+    /// The tenants.
+    pub directory: Arc<Directory>,
+    /// Proves them.
     pub authenticator: Authenticator,
+    /// Who may ask the admin listener.
+    pub gate: Gate,
     /// Makes points.
     pub enricher: Enricher,
     /// Largest body as received, bytes.

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod admin;
 mod answers;
 mod browser_clients;
 mod clients;
@@ -27,8 +28,11 @@ mod line_protocol;
 mod observability;
 mod outage;
 mod poison;
+mod reload;
+mod reload_under_load;
 mod replay;
 mod restart;
+mod secrets;
 mod servers;
 mod spoofing;
 mod stop;

@@ -21,6 +21,7 @@ use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
 use crate::config::Server;
+use crate::http::State;
 use crate::http::problem::Problem;
 
 /// The largest body that a request here may bring. None of them needs any.
@@ -30,13 +31,14 @@ const MAX_BODY: u64 = 1024;
 const PRIVATE: [&str; 4] = ["localhost", "local", "internal", "svc"];
 
 /// What is asked of each request.
-pub(in crate::http) struct Gate {
+pub struct Gate {
     /// SHA-256 of the token: digests have one length, so that comparing them tells nothing of the token's.
     token: Option<[u8; 32]>,
 }
 
 impl Gate {
-    pub(in crate::http) fn new(settings: &Server) -> Self {
+    /// By these settings.
+    pub fn new(settings: &Server) -> Self {
         Self { token: settings.admin_token.as_ref().map(|token| fingerprint(token.expose_secret().as_bytes())) }
     }
 
@@ -76,11 +78,11 @@ pub(in crate::http) async fn guard<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let checked = match request.app_data::<web::Data<Gate>>() {
-        Some(gate) => gate.check(request.uri(), request.headers()),
+    let checked = match request.app_data::<web::Data<State>>() {
+        Some(state) => state.generation.load().gate.check(request.uri(), request.headers()),
         // A mistake of ours in wiring the routes; refuse rather than let all in.
         None => {
-            let detail = "the admin listener is wired wrongly: no gate";
+            let detail = "the admin listener is wired wrongly: no state";
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail))
         }
     };
