@@ -94,7 +94,8 @@ fn check_name(request: &Request<'_>, name: &str) -> Result<(), Rejected> {
 }
 
 fn template<'p>(request: &'p Request<'_>, name: &str, value: &'p str, arena: &'p Bump) -> Result<&'p str, Rejected> {
-    let path = bounded(name, path::without_query(value), MAX_PATH)?;
+    let path = scrub::without_queries(path::without_query(value), arena);
+    let path = bounded(name, path, MAX_PATH)?;
     // Before the rules for what is private: a number of a path is `:id` whether or not it could be a card's.
     let template = path::template(path, &request.rules.path_rules, arena);
     Ok(request.rules.scrubber.text(template, MAX_PATH, arena, &request.scrubbed))

@@ -71,6 +71,8 @@ fn no_string_of_an_event_holds_a_query_or_a_fragment() {
         "/cart#s3cr3t",
         "GET /cart?s3cr3t",
         "cart?token=s3cr3t",
+        "https://joe:s3cr3t@a.example/cart",
+        "GET https://joe:s3cr3t@localhost/cart",
     ] {
         for (place, body) in everywhere(text) {
             let told = point(&body).unwrap_or_else(|refused| panic!("{place} {text}: {refused:?}"));
