@@ -56,7 +56,8 @@ fn summary(settings: &Settings, out: &mut dyn Write) -> std::io::Result<()> {
         None => writeln!(out, "  InfluxDB   none: line protocol files in {}", settings.spool.dir.display())?,
     }
     writeln!(out, "  instance   {}, replica {}", settings.enrich.instance, settings.enrich.replica)?;
-    writeln!(out, "  spool      {}; files in {}", spool(&settings.spool), settings.spool.dir.display())
+    writeln!(out, "  spool      {}; files in {}", spool(&settings.spool), settings.spool.dir.display())?;
+    settings.warnings().iter().try_for_each(|warning| writeln!(out, "warning: {warning}"))
 }
 
 /// What 202 stands for, how much may wait, and what happens beyond.

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod admin;
 mod answers;
 mod browser_clients;
 mod clients;
@@ -32,6 +33,7 @@ mod reload;
 mod reload_under_load;
 mod replay;
 mod restart;
+mod secrets;
 mod series;
 mod servers;
 mod slow;
