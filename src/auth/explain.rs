@@ -133,7 +133,7 @@ impl Steps<'_> {
             let time = claims
                 .get(name)
                 .and_then(Value::as_f64)
-                .map(|seconds| format!("{name} {}", instant(seconds as i128 * SECOND)));
+                .map(|seconds| format!("{name} {}", instant((seconds as i128).saturating_mul(SECOND))));
             said.push(time.unwrap_or_else(|| named(name)));
         }
         if let Some(claim) = tenant_claim {
@@ -273,7 +273,7 @@ fn instant(nanos: i128) -> String {
 
 /// How far an instant is ahead or behind, and which it is.
 fn distance(at: i128, now: UnixNanos, ahead: &str, behind: &str) -> String {
-    let away = (at - i128::from(now)) / SECOND;
+    let away = at.saturating_sub(now.into()) / SECOND;
     let length = Duration::from_secs(u64::try_from(away.unsigned_abs()).unwrap_or(u64::MAX).min(1 << 40));
     let length = humantime::format_duration(length);
     match away {

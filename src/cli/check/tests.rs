@@ -1,6 +1,9 @@
 //! What `tagline check` prints, and how it ends.
 
+mod token;
+
 use super::{CheckArgs, run};
+use crate::cli::Failure;
 use crate::clock::Clock;
 use crate::config::Sources;
 

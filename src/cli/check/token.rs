@@ -29,10 +29,8 @@ pub(super) async fn run(
     };
     // As it is often copied: with the header's scheme, and a line end.
     let token = token.expose_secret().trim();
-    let token = token
-        .split_at_checked(7)
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer "))
-        .map_or(token, |(_, rest)| rest.trim());
+    let (scheme, rest) = token.split_at(token.find(char::is_whitespace).unwrap_or(token.len()));
+    let token = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { token };
     if token.is_empty() {
         return Err(Failure::Misuse("--token: there is none; give the JWT, or - and the JWT on stdin".to_owned()));
     }
