@@ -4,14 +4,17 @@
 //! that was accepted. *Never*: a half-started gateway: whatever can fail at start fails before the first request is taken.
 
 mod field_types;
+mod generation;
 mod outcomes;
 mod readiness;
+mod reload;
 mod spooling;
 mod state_file;
 mod stop;
 #[cfg(test)]
 mod tests;
 
+pub use reload::Origin;
 pub use stop::{Signals, Stopped};
 
 use std::net::{SocketAddr, TcpListener};
@@ -22,13 +25,12 @@ use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::auth::{Authenticator, Directory, Keeper, KeySets};
+use crate::admit::{AddressLimit, Connections, ReplicaWatch};
+use crate::auth::{Keeper, KeySets};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
 use crate::deliver::Delivery;
-use crate::enrich::Enricher;
-use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, State};
-use crate::ingest;
+use crate::http::{self, Lifecycle, Listeners, Playground, Stage, State};
 use crate::metrics::Metrics;
 use crate::outcome::Ledger;
 
@@ -44,10 +46,13 @@ pub struct StartError(String);
 pub struct Gateway {
     settings: Settings,
     state: Arc<State>,
+    status: Arc<reload::Status>,
     listeners: Listeners,
     delivery: Delivery,
     outcomes: outcomes::Reporter,
-    _issuer_keys: Keeper,
+    issuer_keys: KeySets,
+    /// Fetches them until it is dropped.
+    _keeper: Keeper,
     public: SocketAddr,
     admin: SocketAddr,
 }
@@ -69,20 +74,12 @@ impl Gateway {
         let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await;
         starting.stop().await;
         let spool = spool?;
-        let directory = Arc::new(Directory::of(&settings, &ledger));
         let issuer_keys = KeySets::new(clock.clone(), Arc::clone(&metrics)).map_err(StartError)?;
-        let generation = Generation {
-            number: 1,
-            authenticator: Authenticator::new(&settings, directory, &issuer_keys).map_err(StartError)?,
-            enricher: Enricher::new(&settings),
-            max_body: settings.server.max_body,
-            max_inflated: settings.server.max_inflated,
-            limits: ingest::Limits {
-                max_events: settings.server.max_events,
-                max_lines: settings.server.max_inflated.min(ingest::Limits::MAX_LINES),
-            },
-        };
+        let generation = generation::first(&settings, &ledger, &issuer_keys).map_err(StartError)?;
         let keeper = issuer_keys.keep();
+        let admission = generation.directory.admission().clone();
+        let replicas = ReplicaWatch::new(&admission);
+        replicas.follow(&settings.server.replicas);
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
         let delivery = delivery.map_err(StartError)?;
         // Before a request is taken: what it finds counted was counted before this start.
@@ -96,6 +93,8 @@ impl Gateway {
         });
         let lifecycle = Lifecycle::default();
         let log = readiness::Log::of(&settings.spool);
+        let status = Arc::new(reload::Status::new(clock.now()));
+        metrics.settings_in_force(generation.number, clock.now());
         let state = Arc::new(State {
             generation: ArcSwap::from_pointee(generation),
             spool: spool.clone(),
@@ -103,8 +102,17 @@ impl Gateway {
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
+            addresses: AddressLimit::new(&settings.server.address, &admission),
+            connections: Connections::new(
+                &settings.server.connections,
+                settings.server.address.dry_run,
+                !settings.server.trusted_proxies.is_empty(),
+            ),
+            admission,
+            replicas,
             readiness: readiness::readiness(
                 lifecycle.clone(),
+                Arc::clone(&status),
                 spool.clone(),
                 log,
                 delivery.view(),
@@ -120,10 +128,12 @@ impl Gateway {
         Ok(Self {
             settings,
             state,
+            status,
             listeners,
             delivery,
             outcomes,
-            _issuer_keys: keeper,
+            issuer_keys,
+            _keeper: keeper,
             public: public_addr,
             admin: admin_addr,
         })
@@ -139,7 +149,7 @@ impl Gateway {
         self.admin
     }
 
-    /// The settings that it runs by.
+    /// The settings that it was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

@@ -1,8 +1,10 @@
 //! The named checks of `/readyz`. The names are stable: docs/operations.md tells what each means, and what to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::reload::Status;
 use super::spooling::{left_by_fsync, log_dir};
 use crate::auth::{KeyHealth, KeySets};
 use crate::config::{Durability, OnFull, SpoolSettings};
@@ -28,6 +30,7 @@ impl Log {
 
 pub(super) fn readiness(
     lifecycle: Lifecycle,
+    settings: Arc<Status>,
     spool: Spool,
     log: Log,
     delivery: View,
@@ -35,7 +38,7 @@ pub(super) fn readiness(
 ) -> Readiness {
     let checks = move || {
         let health = spool.health();
-        let mut checks = vec![log.spool(&health, spool.pending())];
+        let mut checks = vec![settings.check(), log.spool(&health, spool.pending())];
         checks.extend(log.set_aside(&health));
         checks.extend(log.left());
         checks.extend(delivery.lanes().into_iter().map(|(bucket, lane)| lane_check(&bucket, &lane)));

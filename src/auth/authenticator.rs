@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::UnixNanos;
@@ -54,6 +55,11 @@ impl Authenticator {
         })
     }
 
+    /// The tenants that it knows.
+    pub fn directory(&self) -> &Arc<Directory> {
+        &self.directory
+    }
+
     /// Proves the tenant of one request. `now` in nanoseconds since 1970.
     ///
     /// Every credential that is presented must hold, and all must prove the same tenant: a request that could be read in two
@@ -92,6 +98,16 @@ impl Authenticator {
             ));
         }
         self.admit(proven, &origin, by_cookie, now)
+    }
+
+    /// Who sends, as far as it is known: see [`TrustedProxies::client`]. No proof of anything.
+    pub fn client_address(&self, presented: &Presented<'_>) -> Option<IpAddr> {
+        self.proxies.client(presented)
+    }
+
+    /// Whether this is the address of a trusted proxy: nobody's own.
+    pub fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.lists(peer)
     }
 
     /// Every credential of the request, verified; the cheap ones first, so that a bad one costs no signature check.

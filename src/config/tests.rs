@@ -2,8 +2,11 @@
 
 mod cross;
 mod examples;
+mod files;
+mod identity;
 mod layers;
 mod reading;
+mod series;
 mod start;
 mod values;
 

@@ -7,7 +7,7 @@ mod reading;
 mod reloads;
 mod unknown;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Gateway {
 
     /// How many fetches ended so.
     fn fetches(&self, result: &str) -> u64 {
-        let text = self.metrics.exposition(&Ledger::default(), &SpoolGauges::default());
+        let text = self.metrics.exposition(&Ledger::default(), &SpoolGauges::default(), &HashMap::new());
         let name = format!("tagline_jwks_fetches_total{{result=\"{result}\"}} ");
         text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
     }
