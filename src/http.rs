@@ -9,6 +9,8 @@ mod body;
 mod border;
 mod connections;
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod inflate;
 mod ingest;
