@@ -80,6 +80,72 @@ impl SpoolFind {
     }
 }
 
+/// How one fetch of an issuer's keys ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFetch {
+    /// Other keys than before.
+    Changed,
+    /// The same keys once more.
+    Unchanged,
+    /// 304: the same, without a body.
+    NotModified,
+    /// No connection, or one that broke off.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// A redirect, which is not followed.
+    Redirect,
+    /// Another status than 200 and 304.
+    Status,
+    /// An answer above the size that is read.
+    TooLarge,
+    /// No set of keys.
+    Malformed,
+    /// A set without a key that the issuer's algorithms could use.
+    NoKey,
+}
+
+impl KeyFetch {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::NotModified => "not_modified",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Redirect => "redirect",
+            Self::Status => "status",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::NoKey => "no_usable_key",
+        }
+    }
+}
+
+/// What was taken out of a string.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScrubRule {
+    /// An e-mail address.
+    Email,
+    /// A bearer token.
+    Bearer,
+    /// A card number.
+    Card,
+    /// What a pattern of the settings is for: all of them are one label.
+    Pattern,
+}
+
+impl ScrubRule {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Bearer => "bearer",
+            Self::Card => "card",
+            Self::Pattern => "pattern",
+        }
+    }
+}
+
 /// All metrics of the process. Shared by `Arc`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -91,6 +157,7 @@ pub struct Metrics {
     write_seconds: Histogram,
     batch_points: Histogram,
     tags_dropped: IntCounter,
+    scrubbed: IntCounterVec,
     series_demoted: IntCounterVec,
     dead_letters_evicted: IntCounter,
     spool_bytes: IntGauge,
@@ -101,6 +168,7 @@ pub struct Metrics {
     fsync_seconds: Histogram,
     spool_records: IntCounterVec,
     settings: SettingsMetrics,
+    jwks_fetches: IntCounterVec,
 }
 
 impl Metrics {
@@ -135,6 +203,10 @@ impl Metrics {
             tags_dropped: IntCounter::new(
                 "tagline_tags_dropped_total",
                 "Free tags left out because the catalog does not list them (the points were kept)",
+            )?,
+            scrubbed: IntCounterVec::new(
+                Opts::new("tagline_scrubbed_total", "Strings in which a scrub rule found something, by rule"),
+                &["rule"],
             )?,
             series_demoted: IntCounterVec::new(
                 Opts::new(
@@ -175,6 +247,10 @@ impl Metrics {
                 &["found"],
             )?,
             settings: SettingsMetrics::new()?,
+            jwks_fetches: IntCounterVec::new(
+                Opts::new("tagline_jwks_fetches_total", "Fetches of issuers' published keys, by how they ended"),
+                &["result"],
+            )?,
             registry,
         };
         metrics.register()?;
@@ -196,6 +272,7 @@ impl Metrics {
         self.registry.register(Box::new(self.write_seconds.clone()))?;
         self.registry.register(Box::new(self.batch_points.clone()))?;
         self.registry.register(Box::new(self.tags_dropped.clone()))?;
+        self.registry.register(Box::new(self.scrubbed.clone()))?;
         self.registry.register(Box::new(self.series_demoted.clone()))?;
         self.registry.register(Box::new(self.dead_letters_evicted.clone()))?;
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
@@ -204,7 +281,8 @@ impl Metrics {
         self.registry.register(Box::new(self.spool_points.clone()))?;
         self.registry.register(Box::new(self.spool_oldest_seconds.clone()))?;
         self.registry.register(Box::new(self.fsync_seconds.clone()))?;
-        self.registry.register(Box::new(self.spool_records.clone()))
+        self.registry.register(Box::new(self.spool_records.clone()))?;
+        self.registry.register(Box::new(self.jwks_fetches.clone()))
     }
 
     /// A request to an ingest route was answered.
@@ -225,6 +303,11 @@ impl Metrics {
         self.delivery_lag_seconds.observe(lag.as_secs_f64());
     }
 
+    /// A scrub rule found something in so many strings.
+    pub fn scrubbed(&self, rule: ScrubRule, strings: u64) {
+        self.scrubbed.with_label_values(&[rule.as_str()]).inc_by(strings);
+    }
+
     /// Dead letters were deleted to stay within the bound.
     pub fn dead_letters_evicted(&self, letters: u64) {
         self.dead_letters_evicted.inc_by(letters);
@@ -238,6 +321,11 @@ impl Metrics {
     /// Something was found in the spool's log, so many times.
     pub fn spool_found(&self, find: SpoolFind, count: u64) {
         self.spool_records.with_label_values(&[find.as_str()]).inc_by(count);
+    }
+
+    /// One fetch of an issuer's keys ended.
+    pub fn issuer_keys_fetched(&self, result: KeyFetch) {
+        self.jwks_fetches.with_label_values(&[result.as_str()]).inc();
     }
 
     /// Free tags were left out.
