@@ -31,6 +31,8 @@ pub use code::Code;
 pub use directory::{Directory, Profile};
 pub(crate) use explain::{Found, explain};
 pub(crate) use jwks::Health as KeyHealth;
+#[cfg(any(test, fuzzing))]
+pub(crate) use jwks::fuzz;
 pub use jwks::{Keeper, KeySets};
 pub(crate) use jwt::{TokenCheck, library_algorithm};
 pub(crate) use origin::rule_from_text;

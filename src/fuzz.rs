@@ -14,6 +14,7 @@ mod naive;
 mod tests;
 mod token;
 
+pub use crate::auth::fuzz::jwks;
 pub use crate::deliver::fuzz::refusal;
 pub use crate::http::fuzz::{headers, inflate};
 pub use crate::spool::fuzz::log;
@@ -27,11 +28,12 @@ pub use token::token;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by the names of their corpora and of their binaries in `fuzz/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("decode", decode),
     ("headers", headers),
     ("inflate", inflate),
     ("ingest", ingest),
+    ("jwks", jwks),
     ("log", log),
     ("refusal", refusal),
     ("token", token),
