@@ -21,7 +21,7 @@ pub use crate::spool::fuzz::log;
 pub use decode::decode;
 pub(crate) use gateway::{COOKIE, GLOBEX, Gateway, KEYS, NOW, PROXY_SECRET};
 pub use ingest::ingest;
-pub(crate) use naive::{is_tenant_id, origin};
+pub(crate) use naive::{has_duplicates, is_tenant_id, origin};
 pub use token::token;
 
 /// Whether the input got past what the target is about.

@@ -71,7 +71,8 @@ fn ingested(settings: &Settings, body: &[u8]) -> Result<(Lines, usize), Unusable
     let tenant = proven(settings);
     let enricher = Enricher::new(settings);
     let client = Some(CLIENT.parse().expect("an address"));
-    let context = Context { tenant: &tenant, received: NOW, sent_at_ms: None, client, user_agent: None, traceparent: None };
+    let context =
+        Context { tenant: &tenant, received: NOW, sent_at_ms: None, client, user_agent: None, traceparent: None };
     let mut items = 0;
     let charge = |count| {
         items = count;
