@@ -10,6 +10,7 @@
 mod support;
 
 mod answers;
+mod attacks;
 mod browser_clients;
 mod clients;
 mod commands;
@@ -30,7 +31,7 @@ mod poison;
 mod replay;
 mod restart;
 mod servers;
-mod spoofing;
+
 mod stop;
 mod tenants;
 mod volume;

@@ -1,0 +1,197 @@
+//! The attack table: every way to become, see or hurt another tenant that we know of, against the binary, byte for byte.
+//!
+//! A row is an attack and the answer that it must get; a file is a family of them. The attacker has all that an attacker may have: a write key
+//! and tokens of the tenant `acme`, keys of its own, and what `globex` shows to the public. Between the rows `globex` sends its own events.
+//! At the end Flux is asked: under `globex` there are these and nothing else, and under `acme` as many points as it was told of; there is no other
+//! tenant, no measurement that the catalog does not list, and no tag or field that nobody listed.
+
+mod bodies;
+mod bombs;
+mod claims;
+mod credentials;
+mod forge;
+mod headers;
+mod json;
+mod origins;
+mod row;
+mod sizes;
+mod smuggling;
+mod tenant_header;
+mod text;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use self::forge::Keys;
+use self::row::{Held, Row};
+use crate::identity::issuer;
+use crate::support::{Bucket, Connection, GLOBEX_KEY, Gateway, Row as Stored, Totals, config_for, influx};
+
+/// The least number of rows: a table that shrinks says so.
+const ROWS: usize = 150;
+
+/// All there is to know about one gateway, from the attacker's side.
+struct World {
+    gateway: Gateway,
+    keys: Keys,
+}
+
+impl World {
+    async fn start(bucket: &Bucket) -> Self {
+        let keys = Keys::make();
+        let config = format!(
+            "{}
+[tenants.initech.keys.web]
+key = \"{INITECH_KEY}\"
+origins = [\"https://*.initech.example\", \"https://initech.example:8443\"]
+
+[tenants.strict]
+require = \"jwt\"
+keys.web = {{ key = \"{STRICT_KEY}\", origins = [\"*\"] }}
+
+[tenants.off]
+disabled = true
+keys.web = {{ key = \"{OFF_KEY}\", origins = [\"*\"] }}
+keys.old = {{ key = \"{EXPIRED_KEY}\", origins = [\"*\"], expires = 2020-01-01 }}
+keys.narrow = {{ key = \"{NARROW_KEY}\", origins = [\"*\"], measurements = [\"backend_api_latency\"] }}
+{}{}{}{}{}",
+            config_for(bucket),
+            keys.rsa.issuer_toml("rsa"),
+            issuer(&keys.billing, "billing", "").replace("\"telemetry\"", "\"billing\""),
+            issuer(&keys.ec, "ec", "tenant_claim = \"/ctx/tenant\""),
+            issuer(&keys.ed, "ed", ""),
+            issuer(&keys.hs, "hs", ""),
+        );
+        Self { gateway: Gateway::start(&config).await, keys }
+    }
+}
+
+/// A key for pages below one domain.
+const INITECH_KEY: &str = "initech-key-0123456789abcdef";
+/// A key of a tenant that takes tokens only.
+const STRICT_KEY: &str = "strict-key-0123456789abcdef";
+/// A key of a tenant that is switched off.
+const OFF_KEY: &str = "off-key-0123456789abcdef";
+/// A key that has ended.
+const EXPIRED_KEY: &str = "expired-key-0123456789abcdef";
+/// A key for one measurement.
+const NARROW_KEY: &str = "narrow-key-0123456789abcdef";
+
+/// A family of attacks.
+type Family = (&'static str, fn(&World) -> Vec<Row>);
+
+const FAMILIES: [Family; 11] = [
+    ("token header", headers::rows),
+    ("token claims", claims::rows),
+    ("credentials", credentials::rows),
+    ("tenant header", tenant_header::rows),
+    ("origin", origins::rows),
+    ("framing", smuggling::rows),
+    ("size", sizes::rows),
+    ("tenant in the body", bodies::rows),
+    ("JSON", json::rows),
+    ("forged line", text::rows),
+    ("bomb", bombs::rows),
+];
+
+#[tokio::test]
+async fn every_attack_gets_its_answer_and_not_one_point_is_another_tenants() {
+    let bucket = influx().bucket("attacks");
+    let world = World::start(&bucket).await;
+    let address = world.gateway.address();
+
+    let mut held = Held::default();
+    let mut honest = 0;
+    let mut victim = Connection::open(address);
+    let before = peak_memory(&world.gateway);
+    for (family, rows) in FAMILIES {
+        for row in rows(&world) {
+            held.hold(address, family, &row);
+            // The victim's own, in between: an attack must not cost it one.
+            honest += 1;
+            let answer = victim.exchange(honest_event(honest));
+            assert_eq!(answer.status, 202, "globex, after {family}: {}: {}", row.name, answer.text());
+        }
+    }
+    let grown = peak_memory(&world.gateway) - before;
+    eprintln!("attacks: {} rows; the gateway's peak memory grew by {} MiB", held.rows, grown >> 20);
+    assert!(held.wrong.is_empty(), "{} of {} rows:\n{}", held.wrong.len(), held.rows, held.wrong.join("\n"));
+    assert!(held.rows >= ROWS, "only {} rows", held.rows);
+    assert!(grown < bombs::MOST_MEMORY, "peak memory grew by {} MiB", grown >> 20);
+
+    let taken = held.points.load(Ordering::Relaxed);
+    world.gateway.delivered("acme", taken).await;
+    world.gateway.delivered("globex", honest).await;
+    for tenant in ["initech", "strict", "off"] {
+        assert_eq!(Totals::of(&world.gateway, tenant).accepted, 0, "{tenant}");
+    }
+    nothing_is_forged(&bucket, taken, honest).await;
+}
+
+fn honest_event(number: u64) -> Vec<u8> {
+    let event = json!({
+        "sessionId": "honest", "viewName": "v", "actionName": "a", "metrics": {"element_count": number},
+    });
+    let request = row::post(format_args!("/v1/telemetry/{GLOBEX_KEY}")).header("Origin", "https://globex.example");
+    request.body(event.to_string()).kept_alive()
+}
+
+/// The most memory that the process ever had, bytes.
+fn peak_memory(gateway: &Gateway) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).expect("a running process");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("Linux tells the peak");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB") * 1024
+}
+
+/// Asks Flux: whose points there are, which measurements, tags and fields.
+async fn nothing_is_forged(bucket: &Bucket, taken: u64, honest: u64) {
+    let values = |column: &'static str| async move {
+        let pipe = format!("|> keep(columns: [\"{column}\"]) |> group() |> distinct(column: \"{column}\")");
+        let rows = bucket.select(&pipe).await;
+        rows.iter().map(|row| row.text("_value").to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(values("tenant_id").await, set(&["acme", "globex"]));
+    let measurements = values("_measurement").await;
+    assert!(measurements.is_subset(&set(&["frontend_performance", "web_vitals_lcp"])), "{measurements:?}");
+
+    // One row a point, all measurements (no two have one time); a point without a tenant would be one of nobody's.
+    let points = "|> keep(columns: [\"tenant_id\", \"session_id\", \"_time\"])
+                  |> group(columns: [\"tenant_id\"]) |> unique(column: \"_time\")";
+    let rows = bucket.select(points).await;
+    let of = |tenant: &str| rows.iter().filter(|row| row.get("tenant_id") == Some(tenant)).collect::<Vec<&Stored>>();
+    let (acme, globex) = (of("acme"), of("globex"));
+    assert_eq!((acme.len() as u64, globex.len() as u64, rows.len()), (taken, honest, acme.len() + globex.len()));
+    assert!(globex.iter().all(|row| row.get("session_id") == Some("honest")), "{globex:?}");
+    assert_eq!(bucket.stored("globex").await, honest);
+
+    let tags = bucket.query(&schema(bucket, "tagKeys")).await;
+    let known = set(&[
+        "_start",
+        "_stop",
+        "_field",
+        "_measurement",
+        "action_name",
+        "host",
+        "instance",
+        "path",
+        "session_id",
+        "tenant_id",
+        "view_name",
+    ]);
+    let tags: BTreeSet<_> = tags.iter().map(|row| row.text("_value").to_owned()).collect();
+    assert!(tags.is_subset(&known), "{tags:?}");
+    let fields = bucket.query(&schema(bucket, "fieldKeys")).await;
+    let fields: BTreeSet<_> = fields.iter().map(|row| row.text("_value").to_owned()).collect();
+    assert!(fields.is_subset(&set(&["duration_ms", "element_count", "value", "trace_id"])), "{fields:?}");
+}
+
+fn schema(bucket: &Bucket, function: &str) -> String {
+    let name = crate::support::flux_string(bucket.name());
+    format!("import \"influxdata/influxdb/schema\" schema.{function}(bucket: {name}, start: -100y)")
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
