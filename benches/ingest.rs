@@ -121,7 +121,7 @@ impl Gateway {
     fn new() -> Self {
         let key = "bench".repeat(8);
         let settings = settings(&key);
-        let directory = Arc::new(Directory::of(&settings, &Ledger::default()));
+        let directory = Arc::new(Directory::of(&settings, &Arc::new(Ledger::default())));
         let authenticator = Authenticator::new(&settings, directory).expect("sound settings");
         let presented = Presented { write_keys: vec![key], ..Presented::default() };
         let tenant = authenticator.verify(&presented, NOW, &|| Ok(())).expect("a good key");

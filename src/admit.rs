@@ -29,7 +29,7 @@ use governor::clock::{Clock, DefaultClock};
 use crate::config::Limits;
 
 use rate::Rate;
-pub use series::SeriesBudget;
+pub use series::{Demoted, Detail, Distinct, Judge, SeriesBudget, Usage};
 
 /// What a client is told to wait when too many of its tenant's requests are in flight: they last milliseconds, and a
 /// second is the least that `Retry-After` can say.

@@ -4,14 +4,17 @@
 //! that was accepted. *Never*: a half-started gateway: whatever can fail at start fails before the first request is taken.
 
 mod field_types;
+mod generation;
 mod outcomes;
 mod readiness;
+mod reload;
 mod spooling;
 mod state_file;
 mod stop;
 #[cfg(test)]
 mod tests;
 
+pub use reload::Origin;
 pub use stop::{Signals, Stopped};
 
 use std::net::{SocketAddr, TcpListener};
@@ -21,13 +24,10 @@ use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
 use crate::deliver::Delivery;
-use crate::enrich::Enricher;
-use crate::http::{self, Generation, Lifecycle, Listeners, Playground, Stage, State};
-use crate::ingest;
+use crate::http::{self, Lifecycle, Listeners, Playground, Stage, State};
 use crate::metrics::Metrics;
 use crate::outcome::Ledger;
 
@@ -40,6 +40,7 @@ pub struct StartError(String);
 pub struct Gateway {
     settings: Settings,
     state: Arc<State>,
+    status: Arc<reload::Status>,
     listeners: Listeners,
     delivery: Delivery,
     outcomes: outcomes::Reporter,
@@ -64,18 +65,7 @@ impl Gateway {
         let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await;
         starting.stop().await;
         let spool = spool?;
-        let directory = Arc::new(Directory::of(&settings, &ledger));
-        let generation = Generation {
-            number: 1,
-            authenticator: Authenticator::new(&settings, directory).map_err(StartError)?,
-            enricher: Enricher::new(&settings),
-            max_body: settings.server.max_body,
-            max_inflated: settings.server.max_inflated,
-            limits: ingest::Limits {
-                max_events: settings.server.max_events,
-                max_lines: settings.server.max_inflated.min(ingest::Limits::MAX_LINES),
-            },
-        };
+        let generation = generation::first(&settings, &ledger).map_err(StartError)?;
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
         let delivery = delivery.map_err(StartError)?;
         // Before a request is taken: what it finds counted was counted before this start.
@@ -89,6 +79,8 @@ impl Gateway {
         });
         let lifecycle = Lifecycle::default();
         let log = readiness::Log::of(&settings.spool);
+        let status = Arc::new(reload::Status::new(clock.now()));
+        metrics.settings_in_force(generation.number, clock.now());
         let state = Arc::new(State {
             generation: ArcSwap::from_pointee(generation),
             spool: spool.clone(),
@@ -96,14 +88,20 @@ impl Gateway {
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
-            readiness: readiness::readiness(lifecycle.clone(), spool.clone(), log, delivery.view()),
+            readiness: readiness::readiness(
+                lifecycle.clone(),
+                Arc::clone(&status),
+                spool.clone(),
+                log,
+                delivery.view(),
+            ),
             playground: playground(&settings, admin_addr),
         });
         let listeners = http::serve(&state, public, admin, &settings.server).map_err(unserved)?;
         lifecycle.enter(Stage::Serving);
         tracing::info!(listener = "public", address = %public_addr, "listening");
         tracing::info!(listener = "admin", address = %admin_addr, "listening");
-        Ok(Self { settings, state, listeners, delivery, outcomes, public: public_addr, admin: admin_addr })
+        Ok(Self { settings, state, status, listeners, delivery, outcomes, public: public_addr, admin: admin_addr })
     }
 
     /// Where events are taken.
@@ -116,7 +114,7 @@ impl Gateway {
         self.admin
     }
 
-    /// The settings that it runs by.
+    /// The settings that it was started with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

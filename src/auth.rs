@@ -7,8 +7,10 @@
 //! A `Tenant` has no public constructor: whoever holds one holds the proof.
 
 mod authenticator;
+mod cache;
 mod claims;
 mod code;
+mod cookie;
 mod directory;
 #[cfg(test)]
 mod for_test;
@@ -17,6 +19,8 @@ mod origin;
 mod proxy;
 #[cfg(test)]
 pub(crate) mod tests;
+mod token;
+pub(crate) mod upload;
 mod write_key;
 
 pub use authenticator::Authenticator;
@@ -77,11 +81,13 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
-/// How a tenant was proven. Where a request carries several proofs, the strongest: JWT, then proxy, then write key.
+/// How a tenant was proven. Where a request carries several proofs, the strongest: JWT, upload token, proxy, write key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Proof {
     /// A JWT of this issuer (its name in the settings).
     Jwt(String),
+    /// A token that the tenant's own backend minted for one of its pages (the name of the secret in the settings).
+    UploadToken(String),
     /// A write key (its name in the settings).
     WriteKey(String),
     /// A trusted proxy's header.

@@ -23,8 +23,8 @@ const MEASUREMENT: &[u8] = b", ";
 /// What must be escaped in tag names, tag values and field names.
 const KEY: &[u8] = b",= ";
 
-/// Appends the point's line, with its newline. Nanosecond precision.
-pub fn encode(point: &Point<'_>, line: &mut Vec<u8>) {
+/// Appends the point's line, with its newline. Nanosecond precision. The answer is where in the buffer its series (measurement and tags) ends.
+pub fn encode(point: &Point<'_>, line: &mut Vec<u8>) -> usize {
     let start = line.len();
     write_name(point.measurement, MEASUREMENT, line);
     if line.get(start) == Some(&b'#') {
@@ -41,6 +41,7 @@ pub fn encode(point: &Point<'_>, line: &mut Vec<u8>) {
         line.push(b'=');
         write_name(value, KEY, line);
     }
+    let series_end = line.len();
     let mut before = b' ';
     for (name, value) in point.fields {
         line.push(before);
@@ -62,6 +63,7 @@ pub fn encode(point: &Point<'_>, line: &mut Vec<u8>) {
     line.push(b' ');
     line.extend_from_slice(itoa::Buffer::new().format(point.time).as_bytes());
     line.push(b'\n');
+    series_end
 }
 
 /// Whether this byte is written as it is wherever it stands: most are, and are copied in runs.

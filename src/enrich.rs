@@ -8,6 +8,7 @@
 
 mod agent;
 mod compiled;
+mod draft;
 mod fields;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -20,6 +21,7 @@ mod tests;
 mod timestamp;
 mod trace;
 
+pub use draft::Draft;
 pub use request::Request;
 
 use std::sync::Arc;
@@ -33,6 +35,8 @@ use crate::outcome::Reason;
 use compiled::Rules;
 use timestamp::Ticks;
 
+/// What stands for a tag's value in a tenant that makes too many series.
+pub const OTHER: &str = "__other__";
 /// The longest `sessionId`, bytes.
 pub const MAX_SESSION: usize = 128;
 /// The longest tag value (`viewName` and `actionName` are such), bytes.

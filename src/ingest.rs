@@ -2,7 +2,10 @@
 //!
 //! *Comes in*: the inflated bytes and the request's [`Context`]. *Goes out*: [`Lines`], with each rejected item's index and reason. *Never*: I/O,
 //! a clock of its own, or a line of another tenant than the context's.
+//!
+//! A line whose series the tenant's budget has no room for is written with less detail: see [`crate::admit::SeriesBudget`].
 
+mod ladder;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +13,8 @@ use bumpalo::Bump;
 
 use thiserror::Error;
 
+use crate::admit::Demoted;
 use crate::decode::{self, DecodeError};
-use crate::encode::encode;
 use crate::enrich::{Context, Enricher};
 use crate::outcome::Rejection;
 
@@ -29,6 +32,8 @@ pub struct Lines {
     pub rejected: Vec<Rejection>,
     /// Free tags left out because the catalog does not list them.
     pub tags_dropped: u64,
+    /// How many points have less detail than they were sent with, for the tenant's budget of series.
+    pub demoted: Demoted,
 }
 
 /// Why a body as a whole became no lines.
@@ -75,15 +80,17 @@ pub fn ingest<E>(
     charge(decoded.items.len())?;
     context.sent_at_ms = decoded.sent_at_ms;
     let at = context.received;
+    let tenant = context.tenant;
+    let mut judge = tenant.profile().series.judge(tenant.id().as_str(), at);
     let request = enricher.request(context, &decoded.defaults);
     let mut arena = Bump::with_capacity(ARENA);
     let mut lines = Lines { body: Vec::with_capacity(body.len()), ..Lines::default() };
     for (index, item) in decoded.items.iter().enumerate() {
         arena.reset();
         let (reason, detail) = match item {
-            Ok(event) => match request.point(event, &arena) {
-                Ok(point) => {
-                    encode(&point, &mut lines.body);
+            Ok(event) => match request.draft(event, &arena) {
+                Ok(draft) => {
+                    ladder::write(draft, &mut judge, &arena, &mut lines.body);
                     lines.points += 1;
                     if lines.body.len() > limits.max_lines {
                         return Ok(Err(Unusable::TooLarge { limit: limits.max_lines }));
@@ -101,5 +108,6 @@ pub fn ingest<E>(
         lines.body.shrink_to_fit();
     }
     lines.tags_dropped = request.tags_dropped();
+    lines.demoted = judge.finish();
     Ok(Ok(lines))
 }

@@ -4,12 +4,18 @@
 //! `/metrics`. *Never*: an unbounded label: a tenant stands in a label only among the busiest, see [`exposition`].
 
 mod exposition;
+mod settings;
 
 pub use exposition::TENANT_LABELS;
+pub use settings::ReloadResult;
+
+use settings::SettingsMetrics;
 
 use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::admit::Demoted;
 
 /// How one write to the destination ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,6 +91,7 @@ pub struct Metrics {
     write_seconds: Histogram,
     batch_points: Histogram,
     tags_dropped: IntCounter,
+    series_demoted: IntCounterVec,
     dead_letters_evicted: IntCounter,
     spool_bytes: IntGauge,
     spool_disk_bytes: IntGauge,
@@ -93,6 +100,7 @@ pub struct Metrics {
     spool_oldest_seconds: prometheus::Gauge,
     fsync_seconds: Histogram,
     spool_records: IntCounterVec,
+    settings: SettingsMetrics,
 }
 
 impl Metrics {
@@ -128,6 +136,13 @@ impl Metrics {
                 "tagline_tags_dropped_total",
                 "Free tags left out because the catalog does not list them (the points were kept)",
             )?,
+            series_demoted: IntCounterVec::new(
+                Opts::new(
+                    "tagline_series_demoted_total",
+                    "What was kept with less detail, for a tenant's budget of series: points by step, and names of metrics",
+                ),
+                &["step"],
+            )?,
             dead_letters_evicted: IntCounter::new(
                 "tagline_dead_letters_evicted_total",
                 "Dead letters deleted because spool.max_dead_letters was reached (their points stay counted as dead_lettered)",
@@ -159,6 +174,7 @@ impl Metrics {
                 ),
                 &["found"],
             )?,
+            settings: SettingsMetrics::new()?,
             registry,
         };
         metrics.register()?;
@@ -172,6 +188,7 @@ impl Metrics {
         )?;
         build.set(1);
         self.registry.register(Box::new(build))?;
+        self.settings.register(&self.registry)?;
         self.registry.register(Box::new(self.requests.clone()))?;
         self.registry.register(Box::new(self.request_seconds.clone()))?;
         self.registry.register(Box::new(self.delivery_lag_seconds.clone()))?;
@@ -179,6 +196,7 @@ impl Metrics {
         self.registry.register(Box::new(self.write_seconds.clone()))?;
         self.registry.register(Box::new(self.batch_points.clone()))?;
         self.registry.register(Box::new(self.tags_dropped.clone()))?;
+        self.registry.register(Box::new(self.series_demoted.clone()))?;
         self.registry.register(Box::new(self.dead_letters_evicted.clone()))?;
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
         self.registry.register(Box::new(self.spool_disk_bytes.clone()))?;
@@ -225,6 +243,15 @@ impl Metrics {
     /// Free tags were left out.
     pub fn tags_dropped(&self, count: u64) {
         self.tags_dropped.inc_by(count);
+    }
+
+    /// Points were kept with less detail.
+    pub fn series_demoted(&self, demoted: &Demoted) {
+        for (step, count) in demoted.steps() {
+            if count > 0 {
+                self.series_demoted.with_label_values(&[step]).inc_by(count);
+            }
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The named checks of `/readyz`. The names are stable: docs/operations.md tells what each means, and what to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::reload::Status;
 use super::spooling::{left_by_fsync, log_dir};
 use crate::config::{Durability, OnFull, SpoolSettings};
 use crate::deliver::{LaneState, View};
@@ -21,10 +23,16 @@ impl Log {
     }
 }
 
-pub(super) fn readiness(lifecycle: Lifecycle, spool: Spool, log: Log, delivery: View) -> Readiness {
+pub(super) fn readiness(
+    lifecycle: Lifecycle,
+    settings: Arc<Status>,
+    spool: Spool,
+    log: Log,
+    delivery: View,
+) -> Readiness {
     let checks = move || {
         let health = spool.health();
-        let mut checks = vec![log.spool(&health, spool.pending())];
+        let mut checks = vec![settings.check(), log.spool(&health, spool.pending())];
         checks.extend(log.set_aside(&health));
         checks.extend(log.left());
         checks.extend(delivery.lanes().into_iter().map(|(bucket, lane)| lane_check(&bucket, &lane)));

@@ -16,12 +16,15 @@ pub enum Code {
     TokenAudience,
     TokenExpired,
     TokenNotYetValid,
+    TokenRevoked,
+    TokenLifetime,
     WriteKeyUnknown,
     WriteKeyExpired,
     ProxySecret,
     ProxyNotTrusted,
     TokenTenantClaim,
     TenantUnknown,
+    TenantsFull,
     TenantDisabled,
     TenantRequiresJwt,
     TenantMismatch,
@@ -36,7 +39,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, 401 first.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::CredentialMissing,
         Self::TokenMalformed,
         Self::TokenTooLarge,
@@ -45,12 +48,15 @@ impl Code {
         Self::TokenAudience,
         Self::TokenExpired,
         Self::TokenNotYetValid,
+        Self::TokenRevoked,
+        Self::TokenLifetime,
         Self::WriteKeyUnknown,
         Self::WriteKeyExpired,
         Self::ProxySecret,
         Self::ProxyNotTrusted,
         Self::TokenTenantClaim,
         Self::TenantUnknown,
+        Self::TenantsFull,
         Self::TenantDisabled,
         Self::TenantRequiresJwt,
         Self::TenantMismatch,
@@ -74,12 +80,15 @@ impl Code {
             Self::TokenAudience => "token_audience",
             Self::TokenExpired => "token_expired",
             Self::TokenNotYetValid => "token_not_yet_valid",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokenLifetime => "token_lifetime",
             Self::WriteKeyUnknown => "write_key_unknown",
             Self::WriteKeyExpired => "write_key_expired",
             Self::ProxySecret => "proxy_secret",
             Self::ProxyNotTrusted => "proxy_not_trusted",
             Self::TokenTenantClaim => "token_tenant_claim",
             Self::TenantUnknown => "tenant_unknown",
+            Self::TenantsFull => "tenants_full",
             Self::TenantDisabled => "tenant_disabled",
             Self::TenantRequiresJwt => "tenant_requires_jwt",
             Self::TenantMismatch => "tenant_mismatch",
@@ -104,12 +113,15 @@ impl Code {
             | Self::TokenAudience
             | Self::TokenExpired
             | Self::TokenNotYetValid
+            | Self::TokenRevoked
+            | Self::TokenLifetime
             | Self::WriteKeyUnknown
             | Self::WriteKeyExpired
             | Self::ProxySecret
             | Self::ProxyNotTrusted => Refusal::Unauthenticated,
             Self::TokenTenantClaim
             | Self::TenantUnknown
+            | Self::TenantsFull
             | Self::TenantDisabled
             | Self::TenantRequiresJwt
             | Self::TenantMismatch

@@ -1,11 +1,20 @@
-//! The tenants that exist, each with what the later rooms need of it.
+//! The tenants that exist, each with what the later rooms need of it: those that the settings list, and those that an issuer
+//! vouched for (`unknown = "accept"`), bounded in number.
+
+#[cfg(test)]
+mod tests;
+mod vouched;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::admit::{Quota, SeriesBudget};
-use crate::config::{Settings, TenantId, TenantSettings};
+use crate::clock::UnixNanos;
+use crate::config::{Replicas, Settings, TenantId, TenantSettings, Unknown};
 use crate::outcome::{Account, Ledger};
+
+use super::{AuthError, Code};
+use vouched::Vouched;
 
 /// Everything that belongs to one tenant, shared by its requests.
 #[derive(Debug)]
@@ -25,39 +34,124 @@ pub struct Profile {
 }
 
 /// All tenants, by id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Directory {
-    profiles: HashMap<TenantId, Arc<Profile>>,
+    listed: HashMap<TenantId, Arc<Profile>>,
+    /// `None`: a tenant that is not listed is refused.
+    vouched: Option<Vouched>,
+    common: Common,
+}
+
+/// What all tenants of one generation of settings have in common.
+#[derive(Debug)]
+struct Common {
+    replicas: Replicas,
+    max_events: usize,
+    max_body: usize,
+    bucket: Arc<str>,
+    ledger: Arc<Ledger>,
 }
 
 impl Directory {
     /// The tenants of these settings, each with a fresh budget and its row of the ledger.
-    pub fn of(settings: &Settings, ledger: &Ledger) -> Self {
+    pub fn of(settings: &Settings, ledger: &Arc<Ledger>) -> Self {
+        Self::build(settings, ledger, None)
+    }
+
+    /// The tenants of newer settings. A tenant that was here before, listed or vouched for, keeps its budgets: who is in debt stays
+    /// in debt, and a series that was counted is not counted again.
+    ///
+    /// A tenant that is first vouched for between this call and the moment when its result comes into force starts there anew.
+    pub fn reloaded(&self, settings: &Settings, ledger: &Arc<Ledger>) -> Self {
+        Self::build(settings, ledger, Some(self))
+    }
+
+    fn build(settings: &Settings, ledger: &Arc<Ledger>, before: Option<&Self>) -> Self {
+        let common = Common::of(settings, ledger);
+        let profile = |id: &TenantId, tenant: &TenantSettings| {
+            let before = before.and_then(|all| Some((all.get(id)?, &all.common)));
+            Arc::new(common.profile(id, tenant, before.as_ref().map(|(profile, common)| (&**profile, *common))))
+        };
+        let listed: HashMap<_, _> =
+            settings.tenants.iter().map(|(id, tenant)| (id.clone(), profile(id, tenant))).collect();
+        let defaults = &settings.tenant_defaults;
+        let vouched = match defaults.unknown {
+            Unknown::Reject => None,
+            Unknown::Accept { most } => {
+                let kept = before
+                    .and_then(|all| all.vouched.as_ref())
+                    .map_or_else(Vec::new, |vouched| vouched.latest(most, |id| !listed.contains_key(id)));
+                let kept = kept.into_iter().map(|(id, seen)| (profile(&id, &defaults.tenant), seen));
+                Some(Vouched::new(most, defaults.tenant.clone(), kept))
+            }
+        };
+        Self { listed, vouched, common }
+    }
+
+    /// The tenant of this id, listed or vouched for before.
+    pub fn get(&self, id: &TenantId) -> Option<Arc<Profile>> {
+        self.listed.get(id).cloned().or_else(|| self.vouched.as_ref()?.get(id))
+    }
+
+    /// The tenant of this id, if the settings list it.
+    pub(super) fn listed(&self, id: &TenantId) -> Option<&Arc<Profile>> {
+        self.listed.get(id)
+    }
+
+    /// The tenant of this id, for which a listed issuer vouches just now: one that is not known yet takes a free place.
+    pub(super) fn vouched(&self, id: &TenantId, now: UnixNanos) -> Result<Arc<Profile>, AuthError> {
+        let Some(vouched) = &self.vouched else {
+            return Err(unknown());
+        };
+        vouched.enter(id, now, |settings| self.common.profile(id, settings, None))
+    }
+
+    /// All tenants, listed or vouched for, in no order.
+    pub fn all(&self) -> Vec<Arc<Profile>> {
+        let vouched = self.vouched.as_ref().map_or_else(Vec::new, Vouched::all);
+        self.listed.values().cloned().chain(vouched).collect()
+    }
+}
+
+pub(super) fn unknown() -> AuthError {
+    Code::TenantUnknown.because("the credential holds, but its tenant is not configured here: add it to the tenants")
+}
+
+impl Common {
+    fn of(settings: &Settings, ledger: &Arc<Ledger>) -> Self {
         let server = &settings.server;
-        let default = settings.default_bucket();
-        Self::new(settings.tenants.iter().map(|(id, tenant)| Profile {
+        Self {
+            replicas: server.replicas.clone(),
+            max_events: server.max_events,
+            max_body: server.max_body,
+            bucket: settings.default_bucket(),
+            ledger: Arc::clone(ledger),
+        }
+    }
+
+    /// Whether the same limits make the same quota as in `other`.
+    fn rates_as(&self, other: &Self) -> bool {
+        (&self.replicas, self.max_events, self.max_body) == (&other.replicas, other.max_events, other.max_body)
+    }
+
+    /// A tenant's profile, with the budgets that it had `before`.
+    fn profile(&self, id: &TenantId, settings: &TenantSettings, before: Option<(&Profile, &Self)>) -> Profile {
+        let limits = &settings.limits;
+        let kept = before.filter(|(profile, common)| profile.settings.limits == *limits && self.rates_as(common));
+        let (quota, series) = match kept {
+            Some((profile, _)) => (Arc::clone(&profile.quota), Arc::clone(&profile.series)),
+            None => {
+                let quota = Quota::new(*limits, self.replicas.at_start(), self.max_events, self.max_body);
+                (Arc::new(quota), Arc::new(SeriesBudget::new(limits)))
+            }
+        };
+        Profile {
             id: id.clone(),
-            settings: tenant.clone(),
-            destination: tenant.bucket.clone().unwrap_or_else(|| Arc::clone(&default)),
-            quota: Arc::new(Quota::new(tenant.limits, server.replicas.at_start(), server.max_events, server.max_body)),
-            series: Arc::new(SeriesBudget::new(&tenant.limits)),
-            account: ledger.account(id),
-        }))
-    }
-
-    /// Collects the profiles.
-    pub fn new(profiles: impl IntoIterator<Item = Profile>) -> Self {
-        let profiles = profiles.into_iter().map(|p| (p.id.clone(), Arc::new(p))).collect();
-        Self { profiles }
-    }
-
-    /// The tenant of this id.
-    pub fn get(&self, id: &TenantId) -> Option<&Arc<Profile>> {
-        self.profiles.get(id)
-    }
-
-    /// All tenants, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        self.profiles.values()
+            settings: settings.clone(),
+            destination: settings.bucket.clone().unwrap_or_else(|| Arc::clone(&self.bucket)),
+            quota,
+            series,
+            account: self.ledger.account(id),
+        }
     }
 }

@@ -11,8 +11,12 @@ use super::{Profile, Proof, Rights, Tenant};
 impl Tenant {
     /// A proven tenant with generous limits.
     pub(crate) fn for_test(id: &str, session: SessionMode, host: Option<&str>) -> Self {
+        Self::limited(id, session, host, Limits::generous())
+    }
+
+    /// A proven tenant with these limits.
+    pub(crate) fn limited(id: &str, session: SessionMode, host: Option<&str>, limits: Limits) -> Self {
         let id = TenantId::parse(id).expect("a tenant id");
-        let limits = Limits::generous();
         let profile = Profile {
             destination: "app_observability".into(),
             quota: Arc::new(Quota::new(limits, 1, 5_000, 1 << 20)),
@@ -22,5 +26,10 @@ impl Tenant {
             id,
         };
         Self { profile: Arc::new(profile), proof: Proof::Proxy, host: host.map(str::to_owned), rights: Rights::All }
+    }
+
+    /// The same tenant, on a page of this host.
+    pub(crate) fn on_host(&self, host: &str) -> Self {
+        Self { host: Some(host.to_owned()), ..self.clone() }
     }
 }

@@ -3,31 +3,28 @@
 //! The token chooses only *which issuer* it claims to be of. That issuer's settings choose the key and the algorithms: the
 //! header's `alg` must be one of them, and its `jwk`, `jku`, `x5u`, `x5c` and `kid` are not read at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::clock::UnixNanos;
-use crate::config::{self, Issuer, IssuerKey};
+use crate::config::{self, Issuer, IssuerKey, TenantId, UPLOAD_ISSUER};
 
-use super::authenticator::Proven;
 use super::claims::{Claims, TenantClaim};
+use super::origin::Origin;
+use super::token::{Parts, Statement, Verdict};
 use super::{AuthError, Code, Proof, Rights};
 
-/// The longest token looked at, in bytes: nothing longer is decoded.
-pub(super) const MAX_LEN: usize = 8 * 1024;
-
 /// All issuers, by their `iss` claim.
-pub(super) struct Issuers(HashMap<String, Verifier>);
+pub(super) struct Issuers(HashMap<String, Arc<Verifier>>);
 
-struct Verifier {
+pub(super) struct Verifier {
     /// Its name in the settings.
     name: String,
     audience: Vec<String>,
@@ -35,24 +32,34 @@ struct Verifier {
     algorithms: Vec<(&'static str, Algorithm)>,
     key: DecodingKey,
     tenant_claim: TenantClaim,
+    /// What the claim's values stand for; empty: each for itself.
+    tenants: BTreeMap<String, TenantId>,
+    denied_jti: BTreeSet<String>,
+    denied_sub: BTreeSet<String>,
     leeway: Duration,
+}
+
+/// The keys of an issuer as they were when a verdict was found by them.
+pub(super) struct KeysSeen {
+    issuer: Arc<Verifier>,
+    epoch: u64,
 }
 
 /// What is read of a header. Everything else that it may say is the sender's wish.
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
+pub(super) struct Header {
+    pub(super) alg: String,
     /// Extensions that must be understood (RFC 7515 section 4.1.11): there is none that we do.
-    crit: Option<IgnoredAny>,
+    pub(super) crit: Option<IgnoredAny>,
 }
 
 impl Issuers {
     /// Reads the keys of all issuers; the error says which setting is wrong.
     pub(super) fn new(issuers: &BTreeMap<String, Issuer>) -> Result<Self, String> {
-        let mut all: HashMap<String, Verifier> = HashMap::new();
+        let mut all: HashMap<String, Arc<Verifier>> = HashMap::new();
         for (name, issuer) in issuers {
             let verifier = Verifier::new(name, issuer).map_err(|why| format!("issuers.{name}: {why}"))?;
-            if let Some(other) = all.insert(issuer.issuer.clone(), verifier) {
+            if let Some(other) = all.insert(issuer.issuer.clone(), Arc::new(verifier)) {
                 return Err(format!(
                     "issuers.{name}.issuer is also that of issuers.{}: a token's iss must choose one key; join the two",
                     other.name
@@ -62,41 +69,49 @@ impl Issuers {
         Ok(Self(all))
     }
 
-    /// Proves the tenant that a token names. All claims are read from the very bytes that the signature covers.
-    pub(super) fn verify(&self, token: &str, now: UnixNanos) -> Result<Proven, AuthError> {
-        if token.len() > MAX_LEN {
-            return Err(Code::TokenTooLarge.because(format!("the token is longer than {MAX_LEN} bytes")));
-        }
-        let malformed = || {
-            Code::TokenMalformed
-                .because("the token is no JWT: three parts of unpadded base64url, JSON in the first two")
-        };
-        let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
-        let (header, payload) = message.split_once('.').ok_or_else(malformed)?;
-        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed());
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| malformed())?;
-        if header.crit.is_some() {
-            return Err(Code::TokenMalformed.because("the token's header has crit: no such extension is supported"));
-        }
-        let claims = Claims::parse(&decode(payload)?)?;
-        let issuer = claims.issuer().and_then(|iss| self.0.get(iss)).ok_or_else(|| {
+    /// Checks a token of one of the issuers; the cheap before the dear. An error here is found without a signature check, and is
+    /// not worth remembering; what the signature check finds stands in the verdict.
+    pub(super) fn check(
+        &self,
+        parts: &Parts<'_>,
+        now: UnixNanos,
+        may_cost: &dyn Fn() -> Result<(), AuthError>,
+    ) -> Result<Verdict, AuthError> {
+        let issuer = parts.claims.issuer().and_then(|iss| self.0.get(iss)).ok_or_else(|| {
             Code::TokenIssuerUnknown.because("the token's iss is none of the issuers configured here")
         })?;
-        issuer.check_signature(&header.alg, message, signature)?;
-        claims.check_times(now, issuer.leeway)?;
-        claims.check_audience(&issuer.audience)?;
-        let tenant = claims.tenant(&issuer.tenant_claim)?;
-        Ok(Proven { tenant, proof: Proof::Jwt(issuer.name.clone()), rights: Rights::All })
+        let pinned = issuer.pinned(&parts.header.alg)?;
+        let window = parts.claims.window(issuer.leeway)?;
+        window.check(now)?;
+        // Before the keys are looked at: a change meanwhile makes the verdict one of the old keys.
+        let keys = KeysSeen { epoch: issuer.epoch(), issuer: Arc::clone(issuer) };
+        may_cost()?;
+        let says = issuer.check_signature(pinned, parts).and_then(|()| issuer.read(&parts.claims));
+        Ok(Verdict { window, says, keys: Some(keys) })
+    }
+}
+
+impl KeysSeen {
+    /// Whether the issuer still has them.
+    pub(super) fn unchanged(&self) -> bool {
+        self.issuer.epoch() == self.epoch
     }
 }
 
 /// Whether a token would be taken from these issuers; the command that mints tokens asks before it hands one out.
 pub(crate) fn check_token(issuers: &BTreeMap<String, Issuer>, token: &str, now: UnixNanos) -> Result<(), String> {
-    Issuers::new(issuers)?.verify(token, now).map(|_| ()).map_err(|refused| refused.to_string())
+    let issuers = Issuers::new(issuers)?;
+    let check = |parts: Parts<'_>| issuers.check(&parts, now, &|| Ok(()))?.on(&Origin::Absent, now);
+    Parts::read(token).and_then(check).map(|_| ()).map_err(|refused| refused.to_string())
 }
 
 impl Verifier {
     fn new(name: &str, issuer: &Issuer) -> Result<Self, String> {
+        if issuer.issuer.starts_with(UPLOAD_ISSUER) {
+            return Err(format!(
+                "issuer begins with \"{UPLOAD_ISSUER}\", as the tenants' own upload tokens do: name another"
+            ));
+        }
         if issuer.audience.is_empty() {
             return Err("audience is empty: name at least one, or any token of this issuer would be taken".to_owned());
         }
@@ -120,16 +135,37 @@ impl Verifier {
             algorithms,
             key,
             tenant_claim: TenantClaim::new(&issuer.tenant_claim),
+            tenants: issuer.tenants.clone(),
+            denied_jti: issuer.denied_jti.clone(),
+            denied_sub: issuer.denied_sub.clone(),
             leeway: issuer.leeway,
         })
     }
 
-    fn check_signature(&self, alg: &str, message: &str, signature: &str) -> Result<(), AuthError> {
+    /// Changes when the issuer's keys do.
+    fn epoch(&self) -> u64 {
+        0
+    }
+
+    /// The algorithm of a header, if it is one that the issuer is pinned to.
+    fn pinned(&self, alg: &str) -> Result<Algorithm, AuthError> {
         let pinned = self.algorithms.iter().find(|(name, _)| *name == alg).map(|(_, algorithm)| *algorithm);
-        let pinned = pinned.ok_or_else(|| {
+        pinned.ok_or_else(|| {
             Code::TokenSignature.because("the token's alg is none of the algorithms that its issuer is pinned to here")
-        })?;
-        match crypto::verify(signature, message.as_bytes(), &self.key, pinned) {
+        })
+    }
+
+    /// What the claims say, of which the signature is proven: only now, so that nobody learns from forged tokens what is configured.
+    fn read(&self, claims: &Claims) -> Result<Statement, AuthError> {
+        claims.check_denied("jti", &self.denied_jti)?;
+        claims.check_denied("sub", &self.denied_sub)?;
+        claims.check_audience(&self.audience)?;
+        let tenant = claims.tenant(&self.tenant_claim, &self.tenants)?;
+        Ok(Statement { tenant, proof: Proof::Jwt(self.name.clone()), rights: Rights::All, origin: None })
+    }
+
+    fn check_signature(&self, pinned: Algorithm, parts: &Parts<'_>) -> Result<(), AuthError> {
+        match crypto::verify(parts.signature, parts.message.as_bytes(), &self.key, pinned) {
             Ok(true) => Ok(()),
             _ => {
                 Err(Code::TokenSignature

@@ -2,6 +2,7 @@
 
 mod cross;
 mod examples;
+mod files;
 mod layers;
 mod reading;
 mod start;

@@ -90,7 +90,9 @@ fn lines_are_cut_where_the_server_cuts_them() {
 fn a_buffer_that_is_large_enough_is_not_allocated_again() {
     let point = Point { tags: &[("a", "plain"), ("b", "es ca=ped\n")], ..field("f", FieldValue::Str("\"\\")) };
     let mut buffer = Vec::with_capacity(1 << 10);
-    let counted = allocation_counter::measure(|| encode(&point, &mut buffer));
+    let counted = allocation_counter::measure(|| {
+        encode(&point, &mut buffer);
+    });
     assert_eq!(counted.count_total, 0);
 }
 

@@ -101,6 +101,11 @@ impl MeasurementRules {
         }
     }
 
+    /// The free tags that a caller may set, sorted.
+    pub(super) fn free_tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().map(String::as_str)
+    }
+
     /// Whether a caller may set this tag.
     pub(super) fn takes_tag(&self, name: &str) -> bool {
         self.tags.binary_search_by(|tag| tag.as_str().cmp(name)).is_ok()

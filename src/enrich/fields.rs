@@ -11,26 +11,29 @@ use super::compiled::MeasurementRules;
 use super::request::Request;
 use super::{FieldValue, Rejected};
 
-/// Appends the event's metrics as fields, in the order sent.
+/// Appends the event's metrics as fields, in the order sent. The answer has a bit for each of them that the catalog does not list.
 pub(super) fn append<'p>(
     request: &Request<'_>,
     event: &'p Event<'_>,
     rules: &MeasurementRules,
     fields: &mut BumpVec<'p, (&'p str, FieldValue<'p>)>,
-) -> Result<(), Rejected> {
+) -> Result<u64, Rejected> {
+    const { assert!(MAX_METRICS <= u64::BITS as usize) };
     if event.metrics.len() > MAX_METRICS {
         let detail = format!("more than {MAX_METRICS} metrics in one event");
         return Rejected::because(Reason::TooMany, detail);
     }
-    for (name, number) in &event.metrics {
+    let mut unlisted = 0;
+    for (place, (name, number)) in event.metrics.iter().enumerate() {
         let rule = rules.field(name);
         check_name(request, rules, name, rule.is_some())?;
         if fields.iter().any(|(other, _)| *other == name) {
             return Rejected::because(Reason::DuplicateName, format!("the metric `{name}` stands twice"));
         }
         fields.push((name, value(name, *number, rule)?));
+        unlisted |= u64::from(rule.is_none()) << place;
     }
-    Ok(())
+    Ok(unlisted)
 }
 
 fn check_name(request: &Request<'_>, rules: &MeasurementRules, name: &str, catalogued: bool) -> Result<(), Rejected> {

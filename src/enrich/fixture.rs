@@ -88,7 +88,7 @@ pub(crate) fn bound_to(settings: &mut Settings, id: &str, measurement: &str) -> 
     let limits = Limits { points_per_second: 1_000, burst: 5_000, in_flight: 10, ..Limits::generous() };
     let tenant = TenantSettings { keys: BTreeMap::from([("web".to_owned(), key)]), ..TenantSettings::plain(limits) };
     settings.tenants.insert(id, tenant);
-    let directory = Arc::new(auth::Directory::of(settings, &Ledger::default()));
+    let directory = Arc::new(auth::Directory::of(settings, &Arc::new(Ledger::default())));
     let authenticator = auth::Authenticator::new(settings, directory).expect("sound settings");
     let presented = auth::Presented { write_keys: vec![secret], ..auth::Presented::default() };
     authenticator.verify(&presented, NOW, &|| Ok(())).expect("a good key")

@@ -5,11 +5,13 @@ use std::cell::{Cell, OnceCell};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
+use crate::clock::UnixNanos;
 use crate::decode::{Defaults, Event, MAX_METRICS};
 use crate::outcome::Reason;
 
 use super::agent::Agent;
 use super::compiled::{MeasurementRules, Rules, is_reserved_measurement};
+use super::draft::Draft;
 use super::session::{self, Session};
 use super::timestamp::{self, Ticks};
 use super::{Context, FieldValue, Point, Rejected, fields, tags, trace};
@@ -17,11 +19,11 @@ use super::{Context, FieldValue, Point, Rejected, fields, tags, trace};
 /// One request's enrichment: what is worked out once for all its events (server tags, user agent, skew, trace).
 pub struct Request<'r> {
     pub(super) rules: &'r Rules,
-    ticks: &'r Ticks,
+    pub(super) ticks: &'r Ticks,
     pub(super) context: Context<'r>,
     pub(super) defaults: &'r Defaults<'r>,
     /// Tenant, instance, host and the static tags: on every point.
-    server_tags: Vec<(&'r str, &'r str)>,
+    pub(super) server_tags: Vec<(&'r str, &'r str)>,
     /// The header's trace id, if the header is valid.
     trace: Option<String>,
     /// Milliseconds to add to the client's times without `seq`.
@@ -53,6 +55,11 @@ impl<'r> Request<'r> {
 
     /// Makes the point of one event. What it borrows lives in the event, the request, or `arena`.
     pub fn point<'p>(&'p self, event: &'p Event<'_>, arena: &'p Bump) -> Result<Point<'p>, Rejected> {
+        self.draft(event, arena).map(|draft| *draft.point())
+    }
+
+    /// The same, as a draft that can be made a point of fewer series.
+    pub fn draft<'p>(&'p self, event: &'p Event<'_>, arena: &'p Bump) -> Result<Draft<'p, 'r>, Rejected> {
         let (measurement, rules) = self.measurement(&event.measurement)?;
         if event.metrics.is_empty() {
             return Rejected::because(Reason::Empty, "`metrics` is empty: there is nothing to store".to_owned());
@@ -68,7 +75,8 @@ impl<'r> Request<'r> {
         tags.sort_unstable_by_key(|(key, _)| *key);
 
         let mut fields = BumpVec::with_capacity_in(event.metrics.len().min(MAX_METRICS) + 2, arena);
-        fields::append(self, event, rules, &mut fields)?;
+        let unlisted = fields::append(self, event, rules, &mut fields)?;
+        let metrics = fields.len();
         fields.extend(session.field().map(|text| ("session", FieldValue::Str(text))));
         let trace = match event.trace.as_deref() {
             Some(text) => Some(trace::id(text, arena)?),
@@ -76,9 +84,10 @@ impl<'r> Request<'r> {
         };
         fields.extend(trace.map(|id| ("trace_id", FieldValue::Str(id))));
 
-        let time = self.time(event, &session)?;
+        let (millis, time) = self.time(event, &session)?;
         self.tags_dropped.set(self.tags_dropped.get() + dropped);
-        Ok(Point { measurement, tags: tags.into_bump_slice(), fields: fields.into_bump_slice(), time })
+        let point = Point { measurement, tags: tags.into_bump_slice(), fields: fields.into_bump_slice(), time };
+        Ok(Draft { request: self, rules, point, metrics, unlisted, session, millis, seq: event.seq })
     }
 
     /// How many free tags of kept points were left out so far because the catalog does not list them.
@@ -132,9 +141,10 @@ impl<'r> Request<'r> {
         }
     }
 
-    fn time(&self, event: &Event<'_>, session: &Session<'_>) -> Result<i64, Rejected> {
+    /// The client's milliseconds, if it sent any, and the point's time.
+    fn time(&self, event: &Event<'_>, session: &Session<'_>) -> Result<(Option<i64>, UnixNanos), Rejected> {
         let Some(sent) = event.timestamp_ms else {
-            return Ok(self.ticks.receipt(self.context.received));
+            return Ok((None, self.ticks.receipt(self.context.received)));
         };
         let offset = if event.seq.is_some() { 0 } else { self.clock_offset };
         let millis = timestamp::millis(sent)?.saturating_add(offset);
@@ -142,6 +152,7 @@ impl<'r> Request<'r> {
             Some(seq) => session.low_digits(seq),
             None => self.ticks.low_digits(self.rules.lane),
         };
-        timestamp::in_window(timestamp::nanos(millis, low)?, self.context.received, self.rules)
+        let time = timestamp::in_window(timestamp::nanos(millis, low)?, self.context.received, self.rules)?;
+        Ok((Some(millis), time))
     }
 }

@@ -12,6 +12,7 @@ use crate::outcome::Reason;
 use super::{MAX_SESSION, Rejected};
 
 /// A session's id, by where it goes.
+#[derive(Clone, Copy)]
 pub(super) enum Session<'p> {
     /// The event has none.
     None,
@@ -53,6 +54,14 @@ impl<'p> Session<'p> {
             Self::Tag(id) => Some(("session_id", id)),
             Self::Field { bucket: Some(bucket), .. } => Some(("session_bucket", bucket)),
             Self::None | Self::Field { bucket: None, .. } => None,
+        }
+    }
+
+    /// The same without a tag.
+    pub(super) fn without_tag(self) -> Self {
+        match self.id() {
+            None => Self::None,
+            Some(id) => Self::Field { id, bucket: None },
         }
     }
 

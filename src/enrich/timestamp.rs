@@ -24,6 +24,7 @@ const MAX_AHEAD: UnixNanos = 1_000_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Ticks {
     counter: AtomicU64,
+    demoted: AtomicU64,
     last_receipt: AtomicI64,
 }
 
@@ -43,6 +44,13 @@ impl Ticks {
     pub(super) fn low_digits(&self, lane: u16) -> i64 {
         let count = self.counter.fetch_add(1, Ordering::Relaxed) % 1_000;
         i64::from(lane % 1_000) * 1_000 + count as i64
+    }
+
+    /// The same for an event that was demoted into a series that many share: all six digits count, from the lane on, so that a batch with one
+    /// time for all is kept whole.
+    pub(super) fn low_digits_of_demoted(&self, lane: u16) -> i64 {
+        let count = self.demoted.fetch_add(1, Ordering::Relaxed) % 1_000_000;
+        (i64::from(lane % 1_000) * 1_000 + count as i64) % 1_000_000
     }
 }
 

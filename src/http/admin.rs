@@ -1,5 +1,8 @@
-//! The admin listener: metrics, the exact ledger, and each tenant's last rejections and dead letters.
+//! The admin listener: metrics, the exact ledger, each tenant's series, and its last rejections and dead letters.
 
+mod series;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, get, web};
@@ -12,7 +15,12 @@ use crate::spool::Pending;
 
 /// Adds the admin routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.service(index).service(metrics).service(ledger).service(rejections).service(dead_letters);
+    app.service(index)
+        .service(metrics)
+        .service(ledger)
+        .service(rejections)
+        .service(dead_letters)
+        .service(series::series);
 }
 
 /// What there is to see here.
@@ -25,7 +33,8 @@ async fn index() -> HttpResponse {
          /metrics            Prometheus\n\
          /admin/ledger       exact totals per tenant: accepted = delivered + pending + dead_lettered + spilled + lost\n\
          /admin/rejections   the last rejections of each tenant, with their reasons\n\
-         /admin/dead-letters the last points of each tenant that InfluxDB refused for good, with its reason\n",
+         /admin/dead-letters the last points of each tenant that InfluxDB refused for good, with its reason\n\
+         /admin/series       series of each tenant this hour and day, its budget, and the tags that make them\n",
     )
 }
 
@@ -35,7 +44,12 @@ async fn metrics(state: web::Data<State>) -> HttpResponse {
     let Pending { points, bytes, disk, limit, oldest } = state.spool.pending();
     let age = oldest.map_or(0, |oldest| state.clock.now().saturating_sub(oldest));
     let oldest = Duration::from_nanos(u64::try_from(age).unwrap_or(0));
-    let text = state.metrics.exposition(&state.ledger, &SpoolGauges { points, bytes, disk, limit, oldest });
+    let now = state.clock.now();
+    let profiles = state.generation.load().authenticator.directory().all();
+    let series: HashMap<_, _> =
+        profiles.iter().map(|profile| (profile.id.as_str(), profile.series.series(now))).collect();
+    let spool = SpoolGauges { points, bytes, disk, limit, oldest };
+    let text = state.metrics.exposition(&state.ledger, &spool, &series);
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 

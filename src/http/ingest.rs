@@ -81,11 +81,12 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         })
     };
     let lines = ingest::ingest(&generation.enricher, context, &body, generation.limits, charge)?.map_err(unusable)?;
-    let Lines { body: encoded, points, rejected, tags_dropped } = lines;
+    let Lines { body: encoded, points, rejected, tags_dropped, demoted } = lines;
     if tags_dropped > 0 {
         account.tags_dropped(tags_dropped);
         state.metrics.tags_dropped(tags_dropped);
     }
+    state.metrics.series_demoted(&demoted);
     // A good request takes the account's lock once, when the spool accepts it.
     if !rejected.is_empty() {
         account.rejected(rejected.iter().cloned());

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::health::Readiness;
 use super::playground::Playground;
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::deliver::View;
 use crate::enrich::Enricher;
@@ -20,7 +20,9 @@ use crate::spool::Spool;
 pub struct Generation {
     /// 1 at the start, one more with each reload.
     pub number: u64,
-    /// Proves tenants.
+    /// The tenants.
+    pub directory: Arc<Directory>,
+    /// Proves them.
     pub authenticator: Authenticator,
     /// Makes points.
     pub enricher: Enricher,

@@ -1,3 +1,5 @@
+mod series;
+
 use std::convert::Infallible;
 
 use influxdb_line_protocol::parse_lines;

@@ -1,5 +1,6 @@
-//! The text of `/metrics`: the registry, and the ledger's rows of the busiest tenants.
+//! The text of `/metrics`: the registry, and the rows of the busiest tenants in the ledger.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::outcome::{Account, Ledger, Totals};
 pub const TENANT_LABELS: usize = 20;
 
 impl Metrics {
-    /// The Prometheus text format, version 0.0.4.
-    pub fn exposition(&self, ledger: &Ledger, spool: &SpoolGauges) -> String {
+    /// The Prometheus text format, version 0.0.4. `series` are each tenant's of this hour and this day.
+    pub fn exposition(&self, ledger: &Ledger, spool: &SpoolGauges, series: &HashMap<&str, [u64; 2]>) -> String {
         self.spool_bytes.set(as_gauge(spool.bytes));
         self.spool_disk_bytes.set(as_gauge(spool.disk));
         self.spool_limit_bytes.set(as_gauge(spool.limit));
@@ -25,7 +26,7 @@ impl Metrics {
         let encoded = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         debug_assert!(encoded.is_ok(), "{encoded:?}");
         let mut text = String::from_utf8(text).unwrap_or_default();
-        tenants(&mut text, &ledger.accounts());
+        tenants(&mut text, &ledger.accounts(), series);
         text
     }
 }
@@ -36,11 +37,14 @@ struct Row<'a> {
     accepted: u64,
     pending: u64,
     outcomes: Vec<(String, u64)>,
+    /// Of this hour and this day.
+    series: [u64; 2],
 }
 
 impl<'a> Row<'a> {
-    fn of(tenant: &'a str, totals: &Totals) -> Self {
-        Self { tenant, accepted: totals.accepted, pending: totals.pending, outcomes: totals.outcomes().collect() }
+    fn of(tenant: &'a str, totals: &Totals, series: [u64; 2]) -> Self {
+        let outcomes = totals.outcomes().collect();
+        Self { tenant, accepted: totals.accepted, pending: totals.pending, outcomes, series }
     }
 
     fn add(&mut self, other: &Self) {
@@ -49,25 +53,29 @@ impl<'a> Row<'a> {
         for (sum, (_, points)) in self.outcomes.iter_mut().zip(&other.outcomes) {
             sum.1 += points;
         }
+        for (sum, series) in self.series.iter_mut().zip(&other.series) {
+            *sum += series;
+        }
     }
 }
 
 /// The busiest tenants, and the sum of the others as `_other`. Counters stay monotonic for the sum over all rows; a tenant that
 /// leaves the busiest moves into `_other`.
-fn busiest(accounts: &[Arc<Account>]) -> Vec<Row<'_>> {
-    let mut rows: Vec<Row<'_>> = accounts.iter().map(|a| Row::of(a.name(), &a.totals())).collect();
+fn busiest<'a>(accounts: &'a [Arc<Account>], series: &HashMap<&str, [u64; 2]>) -> Vec<Row<'a>> {
+    let series = |tenant| series.get(tenant).copied().unwrap_or_default();
+    let mut rows: Vec<Row<'_>> = accounts.iter().map(|a| Row::of(a.name(), &a.totals(), series(a.name()))).collect();
     rows.sort_by(|a, b| b.accepted.cmp(&a.accepted).then(a.tenant.cmp(b.tenant)));
     let others = rows.split_off(rows.len().min(TENANT_LABELS));
     if !others.is_empty() {
-        let mut sum = Row::of("_other", &Totals::default());
+        let mut sum = Row::of("_other", &Totals::default(), [0; 2]);
         others.iter().for_each(|row| sum.add(row));
         rows.push(sum);
     }
     rows
 }
 
-fn tenants(text: &mut String, accounts: &[Arc<Account>]) {
-    let rows = busiest(accounts);
+fn tenants(text: &mut String, accounts: &[Arc<Account>], series: &HashMap<&str, [u64; 2]>) {
+    let rows = busiest(accounts, series);
     family(text, "tagline_points_accepted_total", "counter", "Points that the spool took");
     for Row { tenant, accepted, .. } in &rows {
         line(text, format_args!("tagline_points_accepted_total{{tenant=\"{tenant}\"}} {accepted}"));
@@ -80,6 +88,17 @@ fn tenants(text: &mut String, accounts: &[Arc<Account>]) {
     for Row { tenant, outcomes, .. } in &rows {
         for (outcome, points) in outcomes.iter().filter(|(_, points)| *points > 0) {
             line(text, format_args!("tagline_points_total{{tenant=\"{tenant}\",outcome=\"{outcome}\"}} {points}"));
+        }
+    }
+    family(
+        text,
+        "tagline_series",
+        "gauge",
+        "Series of this hour and of this day (UTC), as far as the tenant's budget let them be",
+    );
+    for Row { tenant, series: [hour, day], .. } in &rows {
+        for (window, series) in [("hour", hour), ("day", day)] {
+            line(text, format_args!("tagline_series{{tenant=\"{tenant}\",window=\"{window}\"}} {series}"));
         }
     }
 }

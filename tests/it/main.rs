@@ -28,6 +28,8 @@ mod line_protocol;
 mod observability;
 mod outage;
 mod poison;
+mod reload;
+mod reload_under_load;
 mod replay;
 mod restart;
 mod servers;

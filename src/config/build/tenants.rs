@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::finding::Findings;
 use super::super::section::Section;
 use super::super::settings::{
-    DryRun, Limits, OriginRule, Require, Secret, Server, SessionMode, TenantDefaults, TenantSettings, Unknown, WriteKey,
+    DryRun, Limits, MAX_UPLOAD_SECRETS, OriginRule, Require, Secret, Server, SessionMode, TenantDefaults,
+    TenantSettings, Unknown, WriteKey,
 };
 use super::super::{Catalog, TenantId, values};
 use super::{identity, limits, session, set};
@@ -121,7 +122,7 @@ pub(super) fn tenants(
             disabled: section.flag("disabled").unwrap_or(false),
             require: require(&section).unwrap_or(defaults.require),
             session: session(&section).unwrap_or(defaults.session),
-            origins: section.list("origins", values::origin),
+            origins: origins(&section, findings),
             keys,
             upload_secrets: upload_secrets(&section, findings),
             limits,
@@ -131,9 +132,26 @@ pub(super) fn tenants(
     tenants
 }
 
+/// The origins of a tenant's pages.
+fn origins(section: &Section<'_>, findings: &mut Findings) -> Vec<OriginRule> {
+    let origins = section.list("origins", values::origin);
+    if origins.contains(&OriginRule::Any) {
+        section.wrong(
+            findings,
+            "origins",
+            "\"*\" names no page of this tenant; write its pages' origins, such as \"https://app.example\"",
+        );
+    }
+    origins
+}
+
 /// The secrets of a tenant's backend.
 fn upload_secrets(section: &Section<'_>, findings: &mut Findings) -> BTreeMap<String, Secret> {
     let mut secrets = BTreeMap::new();
+    if section.sub("upload_secrets").names().len() > MAX_UPLOAD_SECRETS {
+        let message = format!("more than {MAX_UPLOAD_SECRETS}; remove those that nothing is signed with any more");
+        section.wrong(findings, "upload_secrets", message);
+    }
     for (name, section) in section.named("upload_secrets") {
         if !section.has("secret") && !section.has("secret_file") {
             findings.add(section.own_place(), section.own_key(), "no secret; set `secret_file`");
