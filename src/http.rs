@@ -87,6 +87,7 @@ fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) ->
             .app_data(web::Data::from(Arc::clone(&state)))
             .wrap(from_fn(border::keep_alive_and_observe))
             .wrap(cors())
+            .wrap(from_fn(border::without_a_preflights_body))
             .configure(ingest::routes)
             .configure(playground::routes)
             .service(health::healthz)

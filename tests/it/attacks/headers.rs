@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::World;
 use super::forge::{b64, der, hmac_signed, put_together, with};
-use super::row::{Refused, Row, Taken, post, row};
+use super::row::{Refused, Row, Status, Taken, post, row};
 use crate::support::{SigningKey, claims};
 
 const SIGNATURE: super::row::Expected = Refused(401, "token_signature");
@@ -107,8 +107,10 @@ fn keys(world: &World) -> Vec<Row> {
             bearer(&format!("own key, {what}"), &own.sign_texts(&header.to_string(), &mine), SIGNATURE)
         })
         .collect();
-    let large = json!({ "alg": "RS256", "kid": "k".repeat(100_000) }).to_string();
-    rows.push(bearer("kid of 100,000 characters", &own.sign_texts(&large, &mine), Refused(401, "token_too_large")));
+    let large = json!({ "alg": "RS256", "kid": "k".repeat(60_000) }).to_string();
+    rows.push(bearer("kid of 60,000 characters", &own.sign_texts(&large, &mine), Refused(401, "token_too_large")));
+    let vast = json!({ "alg": "RS256", "kid": "k".repeat(1_000_000) }).to_string();
+    rows.push(bearer("kid of a million characters", &own.sign_texts(&vast, &mine), Status(431)));
     rows
 }
 

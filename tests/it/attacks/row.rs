@@ -157,7 +157,9 @@ impl Held {
         self.rows += 1;
         let began = std::time::Instant::now();
         let (answers, end) = exchange(to, &row.send);
-        if began.elapsed().as_millis() > 500 { eprintln!("SLOW {family}: {}: {:?} {:?}", row.name, began.elapsed(), end); }
+        if began.elapsed().as_millis() > 500 {
+            eprintln!("SLOW {family}: {}: {:?} {:?}", row.name, began.elapsed(), end);
+        }
         let points: u64 = answers.iter().filter(|answer| answer.status == 202).map(accepted).sum();
         self.points.fetch_add(points, Ordering::Relaxed);
         let as_expected = answers.len() == row.expected.len()

@@ -7,7 +7,9 @@ use super::row::{Expected, Nothing, Refused, Request, Row, Status, Taken, event,
 use crate::support::{ACME_KEY, GLOBEX_KEY};
 
 const BAD: [Expected; 1] = [Status(400)];
-const BROKEN: [Expected; 1] = [Refused(400, "body_broken")];
+/// No answer: the connection ends there.
+const CUT: [Expected; 0] = [];
+const REFUSED: Expected = Refused(400, "upgrade_refused");
 const MISSING: Expected = Refused(401, "credential_missing");
 
 pub(super) fn rows(_: &World) -> Vec<Row> {
@@ -144,7 +146,7 @@ fn chunks() -> Vec<Row> {
         ("a chunk ended by LF", format!("{length:x}\r\n{event}\n0\r\n\r\n")),
     ];
     let mut rows: Vec<Row> =
-        bodies.into_iter().map(|(what, body)| raw(what, with_hidden(&te, body.as_bytes()), &BROKEN)).collect();
+        bodies.into_iter().map(|(what, body)| raw(what, with_hidden(&te, body.as_bytes()), &CUT)).collect();
     // Trailers are no headers: what stands in them is not read.
     let ends = te.clone().header("Connection", "close");
     let trailers = format!("{length:x}\r\n{event}\r\n0\r\nX-Tenant-ID: globex\r\nContent-Length: 5\r\n\r\n");
@@ -163,6 +165,11 @@ fn pipelined() -> Vec<Row> {
     let large = [vec![b' '; 300_000], hidden.clone()].concat();
     let refused = |body: &[u8]| post("/v1/telemetry/unknown-key-0123456789").body(body).kept_alive();
     let unknown = Refused(401, "write_key_unknown");
+    let preflight = post("/")
+        .start("OPTIONS /ingest HTTP/1.1")
+        .header("Origin", "https://evil.example")
+        .header("Access-Control-Request-Method", "POST");
+    let unending = preflight.clone().without_length().header("Transfer-Encoding", "chunked").body("5\r\nhello\r\n");
     let not_json = [Refused(400, "body_not_json"), MISSING];
     vec![
         raw("the second without a credential", [good.clone(), bare.clone()].concat(), &[Taken(1), MISSING]),
@@ -185,11 +192,18 @@ fn pipelined() -> Vec<Row> {
             &[Status(200), MISSING],
         ),
         raw(
-            "a request as a preflight's body",
+            "a request as the body of OPTIONS",
             [post("/").start("OPTIONS /ingest HTTP/1.1").body(hidden.clone()).kept_alive(), bare.clone()].concat(),
             &[Nothing, MISSING],
         ),
-        raw("after the last one", [keyed(event().to_string()).bytes(), hidden.clone()].concat(), &[Taken(1)]),
+        raw(
+            "a request as a preflight's body",
+            [preflight.body(hidden.clone()).kept_alive(), bare.clone()].concat(),
+            &[Status(200), MISSING],
+        ),
+        raw("a preflight whose chunks do not end", unending.kept_alive(), &[Status(200)]),
+        // Whoever wrote "the last" may still be taken at their word twice: each request stands for itself.
+        raw("after the last one", [keyed(event().to_string()).bytes(), bare.clone()].concat(), &[Taken(1), MISSING]),
         raw("newlines before the second", [&good, &b"\r\n\r\n"[..], &bare].concat(), &[Taken(1), MISSING]),
         raw("noise before the second", [&good, &b"\0\0"[..], &bare].concat(), &[Taken(1), Status(400)]),
     ]
@@ -209,8 +223,12 @@ fn heads() -> Vec<Row> {
         raw("HTTP/1.0 without a length", unsized_request().start(format!("POST {path} HTTP/1.0")).bytes(), &BAD),
         raw(
             "HTTP/1.0 that would go on",
-            [keyed(event().to_string()).start(format!("POST {path} HTTP/1.0")).kept_alive(), hidden()].concat(),
-            &[Taken(1)],
+            [
+                keyed(event().to_string()).start(format!("POST {path} HTTP/1.0")).kept_alive(),
+                post("/v1/telemetry").bytes(),
+            ]
+            .concat(),
+            &[Taken(1), MISSING],
         ),
         raw("HTTP/1.2", line(&format!("POST {path} HTTP/1.2")), &BAD),
         raw("HTTP/2.0", line(&format!("POST {path} HTTP/2.0")), &BAD),
@@ -253,13 +271,17 @@ fn other_protocols() -> Vec<Row> {
         raw("HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &BAD),
         raw("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".repeat(20), &BAD),
         raw("HTTP/2 by upgrade", upgrade("h2c"), &[Taken(1), MISSING]),
-        // Its length holds all the same: what follows is a request of its own, and no part of this one's body.
-        raw("WebSocket by upgrade", upgrade("websocket"), &[Taken(1), MISSING]),
+        // Else all that follows on the connection would be this one's body, whoever's it is.
+        raw("WebSocket by upgrade", upgrade("websocket"), &[REFUSED]),
         raw(
-            "CONNECT",
-            [&b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: gateway\r\n\r\n"[..], &hidden()].concat(),
-            &[Status(404)],
+            "WebSocket by upgrade, among others",
+            upgrade(
+                "h2c
+Upgrade: WebSocket",
+            ),
+            &[REFUSED],
         ),
+        raw("CONNECT", [&b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: gateway\r\n\r\n"[..], &hidden()].concat(), &[REFUSED]),
         raw("Expect something else", keyed(event.clone()).line("Expect: 200-ok").bytes(), &[Taken(1)]),
     ]
 }
