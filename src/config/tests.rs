@@ -5,6 +5,7 @@ mod examples;
 mod files;
 mod layers;
 mod reading;
+mod series;
 mod start;
 mod values;
 
