@@ -10,9 +10,6 @@ use self::archives::{brotli_of, deflated, gzip, gzipped, zeros_brotli, zeros_zst
 use super::World;
 use super::row::{Expected, Refused, Request, Row, Taken, event, keyed, row};
 
-/// The most memory that the whole table may cost the gateway at its peak, over what it had at the start.
-pub(super) const MOST_MEMORY: u64 = 192 << 20;
-
 const TOO_LARGE: Expected = Refused(413, "inflated_too_large");
 const BROKEN: Expected = Refused(400, "body_not_inflatable");
 const UNKNOWN: Expected = Refused(415, "encoding_unknown");

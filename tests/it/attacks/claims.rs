@@ -20,6 +20,7 @@ pub(super) fn rows(world: &World) -> Vec<Row> {
     let mut rows = said(world);
     rows.append(&mut twice_or_odd(world));
     rows.append(&mut confusion(world));
+    rows.append(&mut revoked(world));
     rows
 }
 
@@ -162,5 +163,39 @@ fn confusion(world: &World) -> Vec<Row> {
             CLAIM,
         ),
         by("the JSON pointer into a list", &keys.ec, &pointer(json!(["globex"])), CLAIM),
+    ]
+}
+
+/// An issuer that speaks for some tenants only, one whose keys nobody has seen, and tokens on the deny list.
+fn revoked(world: &World) -> Vec<Row> {
+    let keys = &world.keys;
+    let partner = |tenant: &Value| {
+        let mut claims = claims_of("partner", "acme");
+        claims["tenant_id"] = tenant.clone();
+        keys.partner.sign(&claims)
+    };
+    const REVOKED: Expected = Refused(401, "token_revoked");
+    let stolen = with(&json!({ "jti": "stolen", "tenant_id": "globex" }));
+    vec![
+        bearer("a partner's own value", &partner(&json!("org-1")), Taken(1)),
+        bearer("a partner that names another tenant", &partner(&json!("globex")), CLAIM),
+        bearer("a partner that names its tenant by id", &partner(&json!("acme")), CLAIM),
+        bearer("a partner's value in another case", &partner(&json!("ORG-1")), CLAIM),
+        bearer("a partner's value and a newline", &partner(&json!("org-1\n")), CLAIM),
+        bearer("a partner's value in a list", &partner(&json!(["org-1"])), CLAIM),
+        bearer(
+            "an issuer whose keys are not to be had",
+            &keys.own.sign(&claims_of("away", "globex")),
+            Refused(503, "issuer_keys_loading"),
+        ),
+        bearer("a token that was revoked", &keys.well_signed(&json!({ "jti": "stolen" })), REVOKED),
+        bearer("a revoked jti as a number", &keys.well_signed(&json!({ "jti": 17 })), REVOKED),
+        bearer("a user who was shut out", &keys.well_signed(&json!({ "sub": "mallory" })), REVOKED),
+        bearer(
+            "a user who was shut out, another token",
+            &keys.well_signed(&json!({ "sub": "mallory", "jti": "x" })),
+            REVOKED,
+        ),
+        bearer("a revoked token, forged", &keys.own.sign(&stolen), SIGNATURE),
     ]
 }

@@ -20,6 +20,8 @@ pub(super) struct Keys {
     pub(super) ed: SigningKey,
     /// `https://hs.example`: HS256.
     pub(super) hs: SigningKey,
+    /// `https://partner.example`: HS256, and speaks for acme alone, as `org-1`.
+    pub(super) partner: SigningKey,
     /// Nobody's but the attacker's.
     pub(super) own: SigningKey,
 }
@@ -32,6 +34,7 @@ impl Keys {
             ec: SigningKey::es256(),
             ed: SigningKey::ed25519(),
             hs: SigningKey::hs256(),
+            partner: SigningKey::hs256(),
             own: SigningKey::rs256(),
         }
     }
