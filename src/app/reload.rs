@@ -147,6 +147,7 @@ impl Reloader {
         self.state.generation.store(Arc::new(next));
         self.state.replicas.follow(&settings.server.replicas);
         self.state.addresses.change(&settings.server.address);
+        self.state.addresses.change(&settings.server.address);
         self.settings = settings;
         self.status.in_force(number, self.state.clock.now(), waiting);
         Ok(())
