@@ -4,6 +4,7 @@ use super::random_text;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -126,6 +127,14 @@ impl SigningKey {
             "\n[issuers.{name}]\nissuer = \"{ISSUER}\"\naudience = \"{AUDIENCE}\"\nalgorithms = [\"{}\"]\n{key}\n",
             self.algorithm()
         )
+    }
+
+    /// The public key as issuers publish it, by this name; of all but HS256.
+    pub fn jwk(&self, kid: &str) -> Value {
+        let mut jwk =
+            Jwk::from_encoding_key(&self.encoding, self.algorithm).expect("a key that signs has a public half");
+        jwk.common.key_id = Some(kid.to_owned());
+        serde_json::to_value(jwk).expect("a JWK is JSON")
     }
 
     /// A token with these claims.
