@@ -12,6 +12,7 @@ pub enum Code {
     TokenMalformed,
     TokenTooLarge,
     TokenSignature,
+    TokenKeyUnknown,
     TokenIssuerUnknown,
     TokenAudience,
     TokenExpired,
@@ -36,15 +37,17 @@ pub enum Code {
     OriginMalformed,
     HeaderDuplicated,
     AddressLimited,
+    IssuerKeysLoading,
 }
 
 impl Code {
-    /// Every code, 401 first.
-    pub const ALL: [Self; 28] = [
+    /// Every code, 401 first, 430 and 503 last.
+    pub const ALL: [Self; 30] = [
         Self::CredentialMissing,
         Self::TokenMalformed,
         Self::TokenTooLarge,
         Self::TokenSignature,
+        Self::TokenKeyUnknown,
         Self::TokenIssuerUnknown,
         Self::TokenAudience,
         Self::TokenExpired,
@@ -69,6 +72,7 @@ impl Code {
         Self::OriginMalformed,
         Self::HeaderDuplicated,
         Self::AddressLimited,
+        Self::IssuerKeysLoading,
     ];
 
     /// The stable name, as it stands in answers.
@@ -78,6 +82,7 @@ impl Code {
             Self::TokenMalformed => "token_malformed",
             Self::TokenTooLarge => "token_too_large",
             Self::TokenSignature => "token_signature",
+            Self::TokenKeyUnknown => "token_key_unknown",
             Self::TokenIssuerUnknown => "token_issuer_unknown",
             Self::TokenAudience => "token_audience",
             Self::TokenExpired => "token_expired",
@@ -102,16 +107,18 @@ impl Code {
             Self::OriginMalformed => "origin_malformed",
             Self::HeaderDuplicated => "header_duplicated",
             Self::AddressLimited => "address_limited",
+            Self::IssuerKeysLoading => "issuer_keys_loading",
         }
     }
 
-    /// Its class: 401, 403 or 429.
+    /// Its class: 401, 403, 429 or 503.
     pub fn kind(self) -> Refusal {
         match self {
             Self::CredentialMissing
             | Self::TokenMalformed
             | Self::TokenTooLarge
             | Self::TokenSignature
+            | Self::TokenKeyUnknown
             | Self::TokenIssuerUnknown
             | Self::TokenAudience
             | Self::TokenExpired
@@ -136,6 +143,7 @@ impl Code {
             | Self::OriginMalformed
             | Self::HeaderDuplicated => Refusal::Forbidden,
             Self::AddressLimited => Refusal::Limited,
+            Self::IssuerKeysLoading => Refusal::Unavailable,
         }
     }
 

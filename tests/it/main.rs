@@ -32,6 +32,7 @@ mod reload;
 mod reload_under_load;
 mod replay;
 mod restart;
+mod series;
 mod servers;
 mod slow;
 mod spoofing;
