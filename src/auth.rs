@@ -7,22 +7,30 @@
 //! A `Tenant` has no public constructor: whoever holds one holds the proof.
 
 mod authenticator;
+mod cache;
 mod claims;
 mod code;
+mod cookie;
 mod directory;
 #[cfg(test)]
 mod for_test;
+mod jwks;
 mod jwt;
+mod keys;
 mod origin;
 mod proxy;
 #[cfg(test)]
 pub(crate) mod tests;
+mod token;
+pub(crate) mod upload;
 mod write_key;
 
 pub use authenticator::Authenticator;
 pub use code::Code;
 pub use directory::{Directory, Profile};
-pub(crate) use jwt::{check_token, library_algorithm};
+pub(crate) use jwks::Health as KeyHealth;
+pub use jwks::{Keeper, KeySets};
+pub(crate) use jwt::{TokenCheck, library_algorithm};
 pub(crate) use origin::rule_from_text;
 
 use std::collections::BTreeSet;
@@ -77,11 +85,13 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
-/// How a tenant was proven. Where a request carries several proofs, the strongest: JWT, then proxy, then write key.
+/// How a tenant was proven. Where a request carries several proofs, the strongest: JWT, upload token, proxy, write key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Proof {
     /// A JWT of this issuer (its name in the settings).
     Jwt(String),
+    /// A token that the tenant's own backend minted for one of its pages (the name of the secret in the settings).
+    UploadToken(String),
     /// A write key (its name in the settings).
     WriteKey(String),
     /// A trusted proxy's header.
@@ -159,6 +169,15 @@ pub struct AuthError {
     pub detail: String,
     /// When to ask again: with [`Refusal::Unavailable`] and [`Refusal::Limited`] always.
     pub retry_after: Option<Duration>,
+}
+
+impl AuthError {
+    /// The address that the request comes from failed too often: credentials that cost something wait.
+    pub fn address_limited(retry_after: Duration) -> Self {
+        let detail = "too many credentials from this address failed, so that new ones from there wait as Retry-After says; \
+                      tokens that were verified before, and write keys, are taken";
+        Self { retry_after: Some(retry_after), ..Code::AddressLimited.because(detail) }
+    }
 }
 
 /// The class of a refusal: the HTTP room makes a status of it.

@@ -17,8 +17,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::Origin;
 use crate::clock::Clock;
-use crate::config::{self, Findings, Settings, Sources};
+use crate::config::{self, Findings, Loaded, Settings, Sources};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,12 +100,15 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let clock = Clock::system();
     let sources = Sources::from_process(arguments.config);
     match arguments.command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default())) {
-        Command::Serve(_) => serve::run(settings(&sources)?, clock).await,
+        Command::Serve(_) => {
+            let Loaded { settings, files } = config::read(&sources);
+            serve::run(good(settings)?, Origin { sources, files }, clock).await
+        }
         Command::Check(_) => check::run(&sources, &mut io::stdout()),
         Command::Setup(args) => setup::run(args).await,
         Command::Token(args) => {
             let settings = if args.write_key { None } else { Some(good(config::load_without_destination(&sources))?) };
-            token::run(&args, settings.as_ref(), &clock, &mut io::stdout())
+            token::run(&args, settings.as_ref(), &clock, &mut io::stdout()).await
         }
         Command::Replay(args) => replay::run(args, &settings(&sources)?, clock).await,
         Command::Spool(args) => {

@@ -1,13 +1,14 @@
 //! Settings: what the operator said, typed and checked.
 //!
 //! *Comes in*: the compiled-in default, `--config FILE`, the tenants file, `TAGLINE__…` and `INFLUXDB_…` variables. *Goes out*:
-//! [`Settings`], or every mistake at once as [`Finding`]s with file and line. *Never*: a half-checked setting: what
+//! [`Settings`], or every mistake at once as [`Finding`]s with file and line; either way the [`Files`] that were read. *Never*: a half-checked setting: what
 //! stands in `Settings` has its final type (a `TenantId`, a duration, a socket address), and a secret is redacted.
 
 mod build;
 mod catalog;
 mod check;
 mod environment;
+mod files;
 mod finding;
 pub mod reference;
 mod schema;
@@ -22,12 +23,14 @@ mod values;
 mod tests;
 
 pub use catalog::{Bounds, Catalog, FieldRule, FieldType, Measurement};
+pub use files::Files;
 pub use finding::{Finding, Findings, Place};
 pub use settings::{
     AddressLimits, Algorithm, ClientAddress, Connections, DryRun, Durability, Enrich, Influx, Issuer, IssuerKey,
-    Limits, Log, LogFormat, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub, Secret, Server,
-    SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, Unknown, WriteKey,
+    Limits, Log, LogFormat, MAX_UPLOAD_SECRETS, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub,
+    Secret, Server, SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, UPLOAD_ISSUER, Unknown,
+    WriteKey,
 };
-pub use sources::{Sources, load, load_without_destination};
+pub use sources::{Loaded, Sources, load, load_without_destination, read};
 pub use tenant_id::TenantId;
 pub(crate) use values::show_size;

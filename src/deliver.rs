@@ -8,6 +8,7 @@
 
 mod answer;
 mod batch;
+mod controls;
 mod dead_letters;
 mod files;
 mod gate;
@@ -21,6 +22,7 @@ mod suspects;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use controls::{Change, Controls};
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::{Bound as LetterBound, Letter};
 pub(crate) use gate::Pace;
@@ -33,6 +35,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -108,7 +111,7 @@ impl Delivery {
     ) -> Result<Self, String> {
         let (destination, name, in_flight) = match influxdb {
             Some(settings) => (
-                Destination::Influx(Box::new(InfluxWriter::new(settings)?)),
+                Destination::Influx(ArcSwap::from_pointee(InfluxWriter::new(settings)?)),
                 format!("server {}", settings.url),
                 settings.in_flight,
             ),
@@ -138,6 +141,11 @@ impl Delivery {
     /// What others may look at while it runs.
     pub fn view(&self) -> View {
         View { lanes: Arc::clone(&self.opening.lanes), dead_letters: Arc::clone(&self.shared.dead_letters) }
+    }
+
+    /// What a reload may change of it while it runs.
+    pub fn controls(&self) -> Controls {
+        Controls { shared: Arc::clone(&self.shared), lanes: Arc::clone(&self.opening.lanes) }
     }
 
     /// Closes the spool and gives every batch one immediate try, for at most `budget`; what is left then stays in a durable spool, or goes to a

@@ -12,17 +12,37 @@ use crate::config::{Catalog, FieldType};
 
 const FILE: &str = "field-types.json";
 
+/// The types with a catalog's among them: compared, and not written yet.
+#[must_use]
+pub(super) struct Held<'d> {
+    dir: &'d Path,
+    before: Option<BTreeMap<String, String>>,
+    types: BTreeMap<String, String>,
+    /// Fields that are `int` from now on, of measurements that were in force and take other fields, as floats. One that was sent before has a type in
+    /// the bucket already, and nobody here remembers the names of what clients sent.
+    pub(super) doubtful: Vec<String>,
+}
+
 /// Compares the catalog with what was in force before, and keeps the union.
 ///
 /// # Errors
 /// A type that would change, or a folder that cannot be written; what, where, and what to do.
 pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
+    compare(dir, catalog)?.keep()
+}
+
+/// Compares the catalog with what was in force before.
+///
+/// # Errors
+/// A type that would change, or what was in force cannot be read.
+pub(super) fn compare<'d>(dir: &'d Path, catalog: &Catalog) -> Result<Held<'d>, String> {
     fs::create_dir_all(dir).map_err(|e| {
         format!("spool.dir {} cannot be made: {e}; create it for this user, or choose another folder", dir.display())
     })?;
     let path = dir.join(FILE);
     let before = read(&path)?;
     let mut held = before.clone().unwrap_or_default();
+    let mut doubtful = Vec::new();
     let mut changed = no_longer_int(&held, catalog);
     for (measurement, rules) in &catalog.measurements {
         for (field, rule) in &rules.fields {
@@ -30,6 +50,12 @@ pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
             let key = format!("{measurement}.{field}");
             match held.insert(key.clone(), kind.clone()) {
                 Some(before) if before != kind => changed.push(format!("{key} was {before} and would be {kind}")),
+                None if rule.kind == FieldType::Int
+                    && rules.other_fields
+                    && was_in_force(before.as_ref(), measurement) =>
+                {
+                    doubtful.push(key);
+                }
                 _ => {}
             }
         }
@@ -42,12 +68,36 @@ pub(super) fn hold(dir: &Path, catalog: &Catalog) -> Result<(), String> {
             path.display()
         ));
     }
-    // A start on a full disk must come up, or nothing would make room: what stands there already is not written again.
-    if before.as_ref() == Some(&held) {
-        return Ok(());
+    Ok(Held { dir, before, types: held, doubtful })
+}
+
+impl Held<'_> {
+    /// Writes them down: from now on they are in force.
+    ///
+    /// # Errors
+    /// The folder cannot be written; where, and what to do.
+    pub(super) fn keep(self) -> Result<(), String> {
+        // A start on a full disk must come up, or nothing would make room: what stands there already is not written again.
+        if self.before.as_ref() == Some(&self.types) {
+            return Ok(());
+        }
+        if !self.doubtful.is_empty() {
+            tracing::warn!(
+                "{} of the catalog are int now; where clients sent them before, InfluxDB has them as float and will refuse the points: look at \
+                 /admin/dead-letters, and choose new names then",
+                self.doubtful.join(", ")
+            );
+        }
+        state_file::replace(self.dir, FILE, &self.types).map_err(|e| {
+            format!("{} cannot be written: {e}; make spool.dir writable for this user", self.dir.join(FILE).display())
+        })
     }
-    state_file::replace(dir, FILE, &held)
-        .map_err(|e| format!("{} cannot be written: {e}; make spool.dir writable for this user", path.display()))
+}
+
+/// Whether a measurement had a field in the catalog before.
+fn was_in_force(before: Option<&BTreeMap<String, String>>, measurement: &str) -> bool {
+    let known = |key: &String| key.split_once('.').is_some_and(|(known, _)| known == measurement);
+    before.is_some_and(|before| before.keys().any(known))
 }
 
 /// Fields that were `int` by the catalog, and would be taken as one of the other fields, which are floats.

@@ -5,10 +5,12 @@
 //! at once: with durability `fsync` that loses nothing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::reload::{Origin, Reloader};
 use super::{Gateway, StartError, spooling};
 use crate::clock::monotonic;
 use crate::http::Stage;
@@ -24,13 +26,18 @@ pub struct Stopped {
     pub lost: u64,
 }
 
-/// What asks a gateway to stop. Listened for before it starts: to take up a large log takes a while, and in a container, where it is the first
-/// process, a signal that nobody listens for is not even deadly.
+/// What asks a gateway to stop, or to read its settings again. Listened for before it starts: to take up a large log takes a while, and in a
+/// container, where it is the first process, a signal that nobody listens for is not even deadly.
 #[derive(Debug)]
 pub struct Signals {
+    ending: Ending,
+    hangups: Signal,
+}
+
+#[derive(Debug)]
+struct Ending {
     term: Signal,
     int: Signal,
-    hup: Signal,
 }
 
 impl Signals {
@@ -41,49 +48,73 @@ impl Signals {
     pub fn listen() -> Result<Self, StartError> {
         let failed = |e: std::io::Error| StartError(format!("signals cannot be listened for: {e}"));
         Ok(Self {
-            term: signal(SignalKind::terminate()).map_err(failed)?,
-            int: signal(SignalKind::interrupt()).map_err(failed)?,
-            // Left alone, SIGHUP would end the process without a drain; many send it to mean "read your settings again".
-            hup: signal(SignalKind::hangup()).map_err(failed)?,
+            ending: Ending {
+                term: signal(SignalKind::terminate()).map_err(failed)?,
+                int: signal(SignalKind::interrupt()).map_err(failed)?,
+            },
+            // Left alone, SIGHUP would end the process without a drain. One that comes during the start is heard after it, one during the drain not.
+            hangups: signal(SignalKind::hangup()).map_err(failed)?,
         })
     }
 
     /// Completes at the next SIGTERM or SIGINT.
     pub async fn stop(&mut self) {
-        loop {
-            tokio::select! {
-                _ = self.term.recv() => return,
-                _ = self.int.recv() => return,
-                _ = self.hup.recv() => tracing::warn!("SIGHUP: the settings are read at start only; restart to change them"),
-            }
+        self.ending.comes().await;
+    }
+}
+
+impl Ending {
+    async fn comes(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
         }
     }
 }
 
 impl Gateway {
-    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends the process at once, with `leave`.
+    /// Serves until SIGTERM or SIGINT, then drains. Meanwhile it reads its settings again at SIGHUP, and when a file of `origin` changes. A second
+    /// signal ends the process at once, with `leave`.
     ///
     /// # Errors
     /// When a listener ends by itself.
     pub async fn run(
         mut self,
-        mut signals: Signals,
+        signals: Signals,
+        origin: Origin,
         leave: impl FnOnce() + Send + 'static,
     ) -> Result<Stopped, StartError> {
+        let Signals { mut ending, hangups } = signals;
+        let reloads = tokio::spawn(self.reloader(origin).follow(hangups));
         tokio::select! {
-            () = signals.stop() => {}
+            () = ending.comes() => {}
             ended = self.listeners.ended() => {
                 let why = ended.err().map_or_else(|| "without an error".to_owned(), |e| e.to_string());
                 return Err(StartError(format!("a listener ended by itself: {why}")));
             }
         }
+        // One that is under way ends first: it is taken whole, or not at all.
+        reloads.abort();
+        let _ = reloads.await;
         let second = tokio::spawn(async move {
-            signals.stop().await;
+            ending.comes().await;
             leave();
         });
         let stopped = self.stop().await;
         second.abort();
         Ok(stopped)
+    }
+
+    fn reloader(&self, origin: Origin) -> Reloader {
+        Reloader {
+            sources: origin.sources,
+            files: origin.files,
+            settings: self.settings.clone(),
+            state: Arc::clone(&self.state),
+            issuer_keys: self.issuer_keys.clone(),
+            controls: self.delivery.controls(),
+            status: Arc::clone(&self.status),
+        }
     }
 
     /// Drains in order; see the module's documentation.

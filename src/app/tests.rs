@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::field_types::hold;
+use super::field_types::{compare, hold};
 use super::readiness::Log;
 use crate::config::{Catalog, Durability, FieldRule, FieldType, Measurement, OnFull, SpoolSettings};
 use crate::http::CheckStatus;
@@ -30,6 +30,32 @@ fn a_field_type_that_was_in_force_cannot_change() {
     // A field that left the catalog keeps its type for when it comes back.
     hold(dir.path(), &Catalog::default()).unwrap();
     assert!(hold(dir.path(), &catalog(FieldType::Float)).is_err());
+}
+
+#[test]
+fn types_that_were_only_compared_are_not_in_force() {
+    let dir = tempfile::tempdir().unwrap();
+    // A reload that is refused for another reason must leave no trace: else the mended one would be refused for this one.
+    drop(compare(dir.path(), &catalog(FieldType::Int)).unwrap());
+    hold(dir.path(), &catalog(FieldType::Float)).unwrap();
+    assert!(compare(dir.path(), &catalog(FieldType::Int)).is_err());
+    compare(dir.path(), &catalog(FieldType::Float)).unwrap().keep().unwrap();
+}
+
+#[test]
+fn a_field_that_may_be_there_as_a_float_already_is_doubtful_when_it_becomes_an_int() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut open = catalog(FieldType::Int);
+    open.measurements.get_mut("frontend_performance").unwrap().other_fields = true;
+    let doubtful = |catalog: &Catalog| compare(dir.path(), catalog).unwrap().doubtful;
+    assert!(doubtful(&open).is_empty(), "nothing was in force");
+    hold(dir.path(), &open).unwrap();
+    let rules = open.measurements.get_mut("frontend_performance").unwrap();
+    rules.fields.insert("paint_ms".to_owned(), FieldRule { kind: FieldType::Int, bounds: None });
+    rules.fields.insert("ratio".to_owned(), FieldRule { kind: FieldType::Float, bounds: None });
+    assert_eq!(doubtful(&open), ["frontend_performance.paint_ms"]);
+    hold(dir.path(), &open).unwrap();
+    assert!(doubtful(&open).is_empty(), "told once");
 }
 
 #[test]

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::UnixNanos;
 use crate::config::{Require, Settings, TenantId};
 
-use super::jwt::Issuers;
-use super::origin::{Origin, Rule};
+use super::jwks::KeySets;
+use super::origin::{Origin, Rule, Tuple};
 use super::proxy::{Sender, TrustedProxies};
+use super::token::Tokens;
 use super::write_key::{self, KeyRing};
-use super::{AuthError, Code, Directory, Presented, Proof, Rights, Tenant, directory};
+use super::{AuthError, Code, Directory, Presented, Proof, Rights, Tenant, cookie, directory};
 
 /// No honest client sends more; each token costs a signature check.
 const MAX_CREDENTIALS: usize = 4;
@@ -19,10 +21,12 @@ const MAX_CREDENTIALS: usize = 4;
 /// Verifies credentials against the settings in force. Built once per generation of settings; shared by all workers.
 pub struct Authenticator {
     directory: Arc<Directory>,
-    issuers: Issuers,
+    tokens: Tokens,
     keys: KeyRing,
     proxies: TrustedProxies,
-    /// Each tenant's origins, for the `host` tag.
+    /// The cookie that may carry a token.
+    cookie: Option<String>,
+    /// Each tenant's origins, for the `host` tag and for cookies.
     origins: HashMap<TenantId, Vec<Rule>>,
 }
 
@@ -34,16 +38,18 @@ pub(super) struct Proven {
 }
 
 impl Authenticator {
-    /// Reads keys and rules. The error names the setting that is wrong and never holds a secret.
-    pub fn new(settings: &Settings, directory: Arc<Directory>) -> Result<Self, String> {
+    /// Reads keys and rules; keys that issuers publish are read from `sets` as they come. The error names the setting that is wrong
+    /// and never holds a secret.
+    pub fn new(settings: &Settings, directory: Arc<Directory>, sets: &KeySets) -> Result<Self, String> {
         let mut origins = HashMap::new();
         for (id, tenant) in &settings.tenants {
-            origins.insert(id.clone(), write_key::listed_origins(tenant)?);
+            origins.insert(id.clone(), write_key::listed_origins(id, tenant)?);
         }
         Ok(Self {
-            issuers: Issuers::new(&settings.issuers)?,
+            tokens: Tokens::new(settings, sets)?,
             keys: KeyRing::new(&settings.tenants)?,
             proxies: TrustedProxies::new(&settings.server),
+            cookie: settings.server.token_cookie.clone(),
             origins,
             directory,
         })
@@ -68,7 +74,12 @@ impl Authenticator {
     ) -> Result<Tenant, AuthError> {
         let origin = Origin::read(&presented.origin)?;
         let named = one_tenant_header(&presented.tenant_header)?;
-        let proofs = self.proofs(presented, named, &origin, now, may_cost)?;
+        let mut proofs = self.proofs(presented, named, &origin, now, may_cost)?;
+        // A browser sends cookies unasked: beside what was sent on purpose they do not count.
+        let by_cookie = proofs.is_empty();
+        if by_cookie {
+            proofs.extend(self.cookie(presented, &origin, now, may_cost)?);
+        }
         let mut proofs = proofs.into_iter();
         let Some(mut proven) = proofs.next() else {
             return Err(self.nothing_proven(presented, named));
@@ -86,7 +97,17 @@ impl Authenticator {
                 "X-Tenant-ID names another tenant than the request's credential proves: leave the header out, or correct it",
             ));
         }
-        self.admit(proven, &origin, now)
+        self.admit(proven, &origin, by_cookie, now)
+    }
+
+    /// Who sends, as far as it is known: see [`TrustedProxies::client`]. No proof of anything.
+    pub fn client_address(&self, presented: &Presented<'_>) -> Option<IpAddr> {
+        self.proxies.client(presented)
+    }
+
+    /// Whether this is the address of a trusted proxy: nobody's own.
+    pub fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.lists(peer)
     }
 
     /// Every credential of the request, verified; the cheap ones first, so that a bad one costs no signature check.
@@ -118,33 +139,65 @@ impl Authenticator {
             }
         }
         for token in tokens {
-            may_cost()?;
-            proofs.push(self.issuers.verify(token, now)?);
+            proofs.push(self.tokens.verify(token, origin, now, may_cost)?);
         }
         Ok(proofs)
     }
 
-    fn admit(&self, proven: Proven, origin: &Origin, now: UnixNanos) -> Result<Tenant, AuthError> {
+    /// The token in the cookie, if there is one. Any page can make a browser send it, so the page must be known: a request whose page
+    /// cannot be one of the tenant's is refused before anything is verified.
+    fn cookie(
+        &self,
+        presented: &Presented<'_>,
+        origin: &Origin,
+        now: UnixNanos,
+        may_cost: &dyn Fn() -> Result<(), AuthError>,
+    ) -> Result<Option<Proven>, AuthError> {
+        let Some(name) = &self.cookie else { return Ok(None) };
+        let Some(token) = cookie::value(&presented.cookies, name)? else { return Ok(None) };
+        match origin {
+            Origin::Tuple(_) => {}
+            Origin::Absent => {
+                return Err(Code::OriginMissing.because(
+                    "a token in a cookie counts only with an Origin; a server sends it as Authorization: Bearer",
+                ));
+            }
+            Origin::Malformed => return Err(Origin::malformed()),
+            Origin::Opaque => return Err(cookie_origin()),
+        }
+        let token = std::str::from_utf8(token);
+        let token = token.map_err(|_| Code::TokenMalformed.because(format!("the cookie {name} holds no JWT")))?;
+        self.tokens.verify(token, origin, now, may_cost).map(Some)
+    }
+
+    /// The request's origin, if it is one of the tenant's.
+    fn listed<'o>(&self, tenant: &TenantId, origin: &'o Origin) -> Option<&'o Tuple> {
+        let Origin::Tuple(tuple) = origin else { return None };
+        let rules = self.origins.get(tenant).map(Vec::as_slice).unwrap_or_default();
+        rules.iter().any(|rule| rule.lists(tuple)).then_some(tuple)
+    }
+
+    fn admit(&self, proven: Proven, origin: &Origin, by_cookie: bool, now: UnixNanos) -> Result<Tenant, AuthError> {
         let profile = match (self.directory.listed(&proven.tenant), &proven.proof) {
             (Some(profile), _) => Arc::clone(profile),
-            // Only an issuer vouches: a proxy's header is no statement of who the customers are.
-            (None, Proof::Jwt(_)) => self.directory.vouched(&proven.tenant, now)?,
+            // Only an issuer vouches: a proxy's header is no statement of who the customers are. And a cookie needs listed origins.
+            (None, Proof::Jwt(_)) if !by_cookie => self.directory.vouched(&proven.tenant, now)?,
             (None, _) => return Err(directory::unknown()),
         };
         if profile.settings.disabled {
             return Err(Code::TenantDisabled.because("the tenant is switched off here"));
         }
-        if profile.settings.require == Require::Jwt && !matches!(proven.proof, Proof::Jwt(_)) {
+        // An upload token counts as well: the tenant's own backend minted it for this page, minutes ago.
+        let by_token = matches!(proven.proof, Proof::Jwt(_) | Proof::UploadToken(_));
+        if profile.settings.require == Require::Jwt && !by_token {
             return Err(Code::TenantRequiresJwt
                 .because("this tenant takes JWTs only (require = \"jwt\"): send one as Authorization: Bearer"));
         }
-        let host = match origin {
-            Origin::Tuple(tuple) => {
-                let rules = self.origins.get(&proven.tenant).map(Vec::as_slice).unwrap_or_default();
-                rules.iter().any(|rule| rule.lists(tuple)).then(|| tuple.authority().to_owned())
-            }
-            _ => None,
-        };
+        let listed = self.listed(&proven.tenant, origin);
+        if by_cookie && listed.is_none() {
+            return Err(cookie_origin());
+        }
+        let host = listed.map(|tuple| tuple.authority().to_owned());
         Ok(Tenant { profile, proof: proven.proof, host, rights: proven.rights })
     }
 
@@ -171,6 +224,12 @@ impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticator").field("proxies", &self.proxies).finish_non_exhaustive()
     }
+}
+
+fn cookie_origin() -> AuthError {
+    Code::OriginNotAllowed.because(
+        "the page's origin is none of the tenant's, so its cookie does not count: list it in the tenant's origins, or send the token as Authorization: Bearer",
+    )
 }
 
 fn one_tenant_header<'r>(headers: &[&'r [u8]]) -> Result<Option<&'r [u8]>, AuthError> {
@@ -209,6 +268,7 @@ fn strength(proof: &Proof) -> u8 {
     match proof {
         Proof::WriteKey(_) => 0,
         Proof::Proxy => 1,
-        Proof::Jwt(_) => 2,
+        Proof::UploadToken(_) => 2,
+        Proof::Jwt(_) => 3,
     }
 }

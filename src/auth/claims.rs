@@ -1,14 +1,15 @@
 //! The claims of a token: strict JSON, times by our clock, audience, and the claim that names the tenant.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::clock::UnixNanos;
 use crate::config::TenantId;
 
+use super::token::Window;
 use super::{AuthError, Code};
 
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
@@ -50,22 +51,35 @@ impl Claims {
         self.0.get("iss").and_then(Value::as_str)
     }
 
-    /// `exp` is required and the token ends at it (plus leeway); before `nbf` (less leeway) it does not yet hold.
-    pub(super) fn check_times(&self, now: UnixNanos, leeway: Duration) -> Result<(), AuthError> {
+    /// A claim of this name.
+    pub(super) fn get(&self, claim: &str) -> Option<&Value> {
+        self.0.get(claim)
+    }
+
+    /// When the token holds: `exp` is required and it ends there (plus leeway); before `nbf` (less leeway) it does not yet hold.
+    pub(super) fn window(&self, leeway: Duration) -> Result<Window, AuthError> {
         let leeway = i128::try_from(leeway.as_nanos()).unwrap_or(i128::MAX / 4);
-        let now = i128::from(now);
         let exp = self.time("exp")?.ok_or_else(|| {
             Code::TokenMalformed
                 .because("the token has no exp: a token that never ends is not taken; let the issuer set it")
         })?;
-        if now >= exp.saturating_add(leeway) {
-            return Err(Code::TokenExpired.because("the token has expired: get a new one from the issuer"));
+        let from = self.time("nbf")?.map(|nbf| nbf.saturating_sub(leeway));
+        Ok(Window { from, until: exp.saturating_add(leeway), in_reach: None })
+    }
+
+    /// Whether a claim stands on a deny list. A number is compared as its decimal text, so that an issuer which writes one is not
+    /// out of the list's reach.
+    pub(super) fn check_denied(&self, claim: &str, denied: &BTreeSet<String>) -> Result<(), AuthError> {
+        let is_denied = match self.0.get(claim) {
+            Some(Value::String(text)) => denied.contains(text),
+            Some(Value::Number(number)) => denied.contains(&number.to_string()),
+            _ => false,
+        };
+        if is_denied {
+            return Err(Code::TokenRevoked
+                .because(format!("the token's {claim} is on the deny list of its issuer here: sign in again")));
         }
-        match self.time("nbf")? {
-            Some(nbf) if now < nbf.saturating_sub(leeway) => Err(Code::TokenNotYetValid
-                .because("the token's nbf lies ahead: compare the clocks of the issuer and of this server")),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// One of `expected` must stand in `aud`, a string or an array of strings.
@@ -83,16 +97,32 @@ impl Claims {
             .because("the token's aud names none of the audiences that its issuer is configured with here"))
     }
 
-    /// The tenant that the token names.
-    pub(super) fn tenant(&self, claim: &TenantClaim) -> Result<TenantId, AuthError> {
-        let value = match claim {
-            TenantClaim::Name(name) => self.0.get(name),
-            TenantClaim::Pointer(pointer) => point(&self.0, pointer),
+    /// The tenant that the token names: by the claim's value itself, or, with a table, by what the table says of that value.
+    pub(super) fn tenant(
+        &self,
+        claim: &TenantClaim,
+        tenants: &BTreeMap<String, TenantId>,
+    ) -> Result<TenantId, AuthError> {
+        let (place, value) = match claim {
+            TenantClaim::Name(name) => (name, self.0.get(name)),
+            TenantClaim::Pointer(pointer) => (pointer, point(&self.0, pointer)),
         };
-        value.and_then(Value::as_str).and_then(TenantId::parse).ok_or_else(|| {
-            let (TenantClaim::Name(place) | TenantClaim::Pointer(place)) = claim;
+        if tenants.is_empty() {
+            return value.and_then(Value::as_str).and_then(TenantId::parse).ok_or_else(|| {
+                Code::TokenTenantClaim.because(format!(
+                    "the token's claim {place} must be a string of 1 to 64 characters of A-Z a-z 0-9 _ -: ask the issuer for it"
+                ))
+            });
+        }
+        let tenant = match value {
+            Some(Value::String(text)) => tenants.get(text),
+            // 7.0 and 7e0 are no whole numbers here: one value, one spelling.
+            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => tenants.get(&number.to_string()),
+            _ => None,
+        };
+        tenant.cloned().ok_or_else(|| {
             Code::TokenTenantClaim.because(format!(
-                "the token's claim {place} must be a string of 1 to 64 characters of A-Z a-z 0-9 _ -: ask the issuer for it"
+                "the token's claim {place} holds no value that its issuer's table of tenants lists here: add it to that table"
             ))
         })
     }

@@ -41,6 +41,11 @@ impl Origin {
             _ => Err(Code::HeaderDuplicated.because("Origin was sent more than once: send it once")),
         }
     }
+
+    /// The refusal of what is no origin.
+    pub(super) fn malformed() -> AuthError {
+        Code::OriginMalformed.because("Origin must be scheme://host[:port], as a browser writes it")
+    }
 }
 
 impl Tuple {

@@ -1,27 +1,32 @@
 //! The gateway that the tables of this room are tried on: four issuers, five tenants, keys made anew for each run.
 
 mod claim_rows;
-mod forge;
+mod cookie_rows;
+pub(crate) mod forge;
 mod header_rows;
 mod host;
 mod key_rows;
+mod mapping_rows;
 mod origins;
 mod settings_mistakes;
 mod table;
 mod token_rows;
+mod upload_rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::config::{
     self, Algorithm, Catalog, Enrich, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, Require, Server, Settings,
     SpoolSettings, TenantId, TenantSettings, WriteKey,
 };
+use crate::metrics::Metrics;
 
-use super::{AuthError, Authenticator, Code, Directory, Presented, Refusal, Tenant, rule_from_text};
-pub(crate) use forge::Signer;
-use table::{Request, request, row, try_all};
+use super::{Authenticator, Code, Directory, KeySets, Presented, Refusal, rule_from_text};
+pub(crate) use forge::{Signer, with as token_claims};
+use table::{Request, request, row, try_all, try_all_by};
 
 /// 2026-01-01T00:00:00Z, the time at which all rows are tried, in seconds.
 pub(crate) const NOW: i64 = 1_767_225_600;
@@ -38,6 +43,12 @@ const KEY_ACME_VITALS: &str = "tk_acme_vitals";
 const KEY_GLOBEX: &str = "tk_globex_web";
 const KEY_OFF: &str = "tk_off_web";
 const KEY_STRICT: &str = "tk_strict_web";
+
+/// Secrets that the backends of `acme` (two, in a rotation), `strict` and `off` sign with.
+pub(crate) const UPLOAD_ACME: [&str; 2] = ["acme's first secret of 32 letters", "acme's second secret of 32 letters"];
+const UPLOAD_STRICT: &str = "the strict one's secret of 32 letters";
+const UPLOAD_OFF: &str = "a switched-off one's secret of 32 letters";
+const COOKIE: &str = "__Host-session";
 
 /// Key pairs take long to make (RSA most): one set for all tests.
 pub(crate) struct Keys {
@@ -113,10 +124,22 @@ fn tenants() -> BTreeMap<TenantId, TenantSettings> {
             },
         ),
     ]);
+    let acme = TenantSettings {
+        origins: vec![rule_from_text("https://intranet.example").expect("an origin rule")],
+        upload_secrets: [("new", UPLOAD_ACME[0].into()), ("old", UPLOAD_ACME[1].into())]
+            .map(|(name, secret)| (name.to_owned(), secret))
+            .into(),
+        ..acme
+    };
     let globex = tenant(vec![("web", write_key(KEY_GLOBEX, &["https://globex.example"]))]);
-    let off = TenantSettings { disabled: true, ..tenant(vec![("web", write_key(KEY_OFF, &["*"]))]) };
+    let off = TenantSettings {
+        disabled: true,
+        upload_secrets: [("one".to_owned(), UPLOAD_OFF.into())].into(),
+        ..tenant(vec![("web", write_key(KEY_OFF, &["*"]))])
+    };
     let strict = TenantSettings {
         require: Require::Jwt,
+        upload_secrets: [("one".to_owned(), UPLOAD_STRICT.into())].into(),
         ..tenant(vec![("web", write_key(KEY_STRICT, &["https://strict.example"]))])
     };
     let all = [("acme", acme), ("globex", globex), ("off", off), ("strict", strict), ("keyless", tenant(Vec::new()))];
@@ -141,7 +164,7 @@ pub(crate) fn settings() -> Settings {
                 .to_vec(),
             proxy_secret: Some(PROXY_SECRET.into()),
             admin_token: None,
-            token_cookie: None,
+            token_cookie: Some(COOKIE.to_owned()),
             connections: config::Connections {
                 max: 1_000,
                 per_address: 0,
@@ -184,15 +207,20 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// Where published keys would be; these settings name none.
+fn key_sets() -> KeySets {
+    KeySets::new(Clock::manual(NOW * NANOS), Arc::new(Metrics::new().unwrap())).unwrap()
+}
+
 pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
-    Authenticator::new(settings, Arc::new(Directory::of(settings, &Arc::default())))
+    build_with(settings, &key_sets())
+}
+
+pub(crate) fn build_with(settings: &Settings, sets: &KeySets) -> Result<Authenticator, String> {
+    Authenticator::new(settings, Arc::new(Directory::of(settings, &Arc::default())), sets)
 }
 
 static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| build(&settings()).expect("good settings"));
-
-fn verify(presented: &Presented<'_>) -> Result<Tenant, AuthError> {
-    AUTHENTICATOR.verify(presented, NOW * NANOS, &|| Ok(()))
-}
 
 #[test]
 fn every_code_stands_in_the_documentation_with_its_status() {
@@ -220,7 +248,7 @@ fn debug_shows_no_credential() {
     };
     let tenant = table::request().key(KEY_ACME_ANY).verify().expect("a good key");
     let shown = format!("{presented:?} {:?} {tenant:?} {:?}", *AUTHENTICATOR, settings());
-    for secret in ["aaaaaaaaaaaaaaa", KEY_ACME, KEY_ACME_ANY, PROXY_SECRET, HMAC_SECRET] {
+    for secret in ["aaaaaaaaaaaaaaa", KEY_ACME, KEY_ACME_ANY, PROXY_SECRET, HMAC_SECRET, UPLOAD_ACME[0]] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }

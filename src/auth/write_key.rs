@@ -84,7 +84,7 @@ impl Entry {
             Origin::Absent => Code::OriginMissing.because(
                 "this write key is for browsers, which send Origin; for a server use a JWT, or a key with origins = [\"*\"]",
             ),
-            Origin::Malformed => Code::OriginMalformed.because("Origin must be scheme://host[:port], as a browser writes it"),
+            Origin::Malformed => Origin::malformed(),
             Origin::Opaque => Code::OriginNotAllowed
                 .because("Origin is null (a sandboxed frame or a local file), which only a key with origins = [\"*\"] takes"),
             Origin::Tuple(_) => Code::OriginNotAllowed
@@ -93,11 +93,12 @@ impl Entry {
     }
 }
 
-/// The rules of a tenant's keys that name origins, for the `host` tag.
-pub(super) fn listed_origins(settings: &TenantSettings) -> Result<Vec<Rule>, String> {
-    let mut all = Vec::new();
-    for key in settings.keys.values() {
-        all.extend(rules(&key.origins, "origins")?);
+/// The rules of a tenant and of its keys that name origins, for the `host` tag and for cookies.
+pub(super) fn listed_origins(tenant: &TenantId, settings: &TenantSettings) -> Result<Vec<Rule>, String> {
+    let place = format!("tenants.{tenant}");
+    let mut all = rules(&settings.origins, &place)?;
+    for (name, key) in &settings.keys {
+        all.extend(rules(&key.origins, &format!("{place}.keys.{name}"))?);
     }
     Ok(all)
 }

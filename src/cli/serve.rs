@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::app::{Gateway, Signals, Stopped, demo_key, destination_in_words};
+use crate::app::{Gateway, Origin, Signals, Stopped, demo_key, destination_in_words};
 use crate::clock::Clock;
 use crate::config::{Durability, Log, LogFormat, Profile, Settings};
 
@@ -23,7 +23,7 @@ pub struct ServeArgs {}
 ///
 /// # Errors
 /// [`Failure::Failed`] when the gateway cannot start or a listener ends by itself.
-pub async fn run(settings: Settings, clock: Clock) -> Result<(), Failure> {
+pub async fn run(settings: Settings, origin: Origin, clock: Clock) -> Result<(), Failure> {
     log_to_stderr(&settings.log)?;
     let mut signals = Signals::listen().map_err(|e| Failure::Failed(e.to_string()))?;
     let gateway = tokio::select! {
@@ -39,8 +39,10 @@ pub async fn run(settings: Settings, clock: Clock) -> Result<(), Failure> {
         let _ = greet(&gateway, &mut io::stdout());
     }
     let durable = gateway.settings().spool.durability == Durability::Fsync;
-    let stopped =
-        gateway.run(signals, move || leave_at_once(durable)).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    let stopped = gateway
+        .run(signals, origin, move || leave_at_once(durable))
+        .await
+        .map_err(|e| Failure::Failed(e.to_string()))?;
     farewell(&stopped);
     match stopped.lost {
         0 => Ok(()),

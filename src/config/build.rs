@@ -14,6 +14,7 @@ use config::Value as Merged;
 use secrecy::ExposeSecret;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::files::Reading;
 use super::finding::{Findings, Place};
 use super::section::Section;
 use super::settings::{
@@ -28,6 +29,7 @@ use super::{Catalog, values};
 pub(crate) struct Given<'m> {
     pub(crate) merged: &'m Merged,
     pub(crate) places: &'m Places,
+    pub(crate) reading: &'m Reading,
     pub(crate) sources: &'m Sources,
     /// Whether a configuration must say where points go.
     pub(crate) needs_destination: bool,
@@ -40,7 +42,7 @@ fn set<T>(value: Option<T>) -> T {
 
 /// Builds everything. What it returns is only good when it added no finding.
 pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
-    let root = Section::root(given.merged, given.places);
+    let root = Section::root(given.merged, given.places, given.reading);
     let mut server = server(&root.sub("server"), findings);
     let profile = profile(given, &root, &server, findings);
     if profile == Profile::Dev && !root.sub("server").is_set_by_operator("drain_delay") {
@@ -56,6 +58,7 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
     if profile == Profile::Dev {
         tenants.extend(dev::demo_tenant(&defaults));
     }
+    identity::hold_together(&root, &tenants, defaults.of_unknown().unknown, findings);
     let needs_influxdb = given.needs_destination && profile == Profile::Configured;
     Settings {
         profile,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use config::{Value as Merged, ValueKind};
 
+use super::files::Reading;
 use super::finding::{Findings, Place};
 use super::settings::Secret;
 use super::tree::Places;
@@ -15,13 +16,14 @@ use super::values::{self, Outcome};
 pub(crate) struct Section<'m> {
     table: Option<&'m Merged>,
     places: &'m Places,
+    reading: &'m Reading,
     path: Vec<String>,
 }
 
 impl<'m> Section<'m> {
     /// The root of all.
-    pub(crate) fn root(merged: &'m Merged, places: &'m Places) -> Self {
-        Self { table: Some(merged), places, path: Vec::new() }
+    pub(crate) fn root(merged: &'m Merged, places: &'m Places, reading: &'m Reading) -> Self {
+        Self { table: Some(merged), places, reading, path: Vec::new() }
     }
 
     fn child(&self, key: &str) -> Option<&'m Merged> {
@@ -37,7 +39,7 @@ impl<'m> Section<'m> {
 
     /// The table under `key`.
     pub(crate) fn sub(&self, key: &str) -> Self {
-        Self { table: self.child(key), places: self.places, path: self.path_of(key) }
+        Self { table: self.child(key), places: self.places, reading: self.reading, path: self.path_of(key) }
     }
 
     /// The named tables under `key`, by name.
@@ -64,6 +66,11 @@ impl<'m> Section<'m> {
     /// Whether a value of the key was refused.
     pub(crate) fn was_refused(&self, key: &str) -> bool {
         self.places.was_refused(&self.path_of(key))
+    }
+
+    /// Whether the table under the key, or something in it, was refused.
+    pub(crate) fn was_any_refused(&self, key: &str) -> bool {
+        self.places.any_refused_in(&self.path_of(key))
     }
 
     /// Whether the key holds what another layer than the compiled-in default says.
@@ -177,7 +184,7 @@ impl<'m> Section<'m> {
     /// The text of the file that a key names. Tells when it cannot be read.
     pub(crate) fn file_text(&self, key: &str, findings: &mut Findings) -> Option<(PathBuf, String)> {
         let path = self.file(key)?;
-        match std::fs::read_to_string(&path) {
+        match self.reading.text(&path) {
             Ok(text) => Some((path, text)),
             Err(error) => {
                 self.wrong(

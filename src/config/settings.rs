@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::{Catalog, TenantId};
-pub use identity::{Algorithm, Issuer, IssuerKey, OriginRule, Require, WriteKey};
+pub use identity::{Algorithm, Issuer, IssuerKey, MAX_UPLOAD_SECRETS, OriginRule, Require, UPLOAD_ISSUER, WriteKey};
 pub use tenants::{DryRun, Limits, TenantDefaults, TenantSettings, Unknown};
 
 /// A secret: `Debug` is redacted, and the memory is wiped on drop.

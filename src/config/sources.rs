@@ -7,6 +7,7 @@ use config::Config;
 use super::build::{self, Given};
 use super::check::check;
 use super::environment;
+use super::files::{Files, Reading};
 use super::finding::{Findings, Place};
 use super::settings::Settings;
 use super::tree::{Layer, Places, Value};
@@ -47,15 +48,29 @@ impl Sources {
     }
 }
 
+/// Settings, and what they were read from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings, or every mistake at once.
+    pub settings: Result<Settings, Findings>,
+    /// The files that were read, as far as the mistakes let the loader come.
+    pub files: Files,
+}
+
 /// Loads the settings: default < file < tenants file < `TAGLINE__…` < `INFLUXDB_…`. Layers merge by name, key by key; a list replaces
 /// the list below it. Reads the files that the settings name. Errors: every mistake at once.
 pub fn load(sources: &Sources) -> Result<Settings, Findings> {
+    read(sources).settings
+}
+
+/// The same, with the files that were read.
+pub fn read(sources: &Sources) -> Loaded {
     layer_up(sources).finish(sources, true)
 }
 
 /// The same for a command that sends no points: that nothing says where they would go is no mistake.
 pub fn load_without_destination(sources: &Sources) -> Result<Settings, Findings> {
-    layer_up(sources).finish(sources, false)
+    layer_up(sources).finish(sources, false).settings
 }
 
 fn layer_up(sources: &Sources) -> Loading {
@@ -63,11 +78,11 @@ fn layer_up(sources: &Sources) -> Loading {
     let default = Layer::built_in(DEFAULT, &mut loading.findings);
     loading.take(default);
     let file = sources.file.as_deref().and_then(|path| {
-        let layer = Layer::file(path, &mut loading.findings);
+        let layer = Layer::file(path, &loading.reading, &mut loading.findings);
         loading.take(layer)
     });
     if let Some(path) = tenants_file(sources, file.as_ref()) {
-        let mut layer = Layer::file(&path, &mut loading.findings);
+        let mut layer = Layer::file(&path, &loading.reading, &mut loading.findings);
         if let Some(layer) = &mut layer {
             only_tenants(layer, &mut loading.findings);
         }
@@ -83,6 +98,7 @@ fn layer_up(sources: &Sources) -> Loading {
 struct Loading {
     layers: Vec<Layer>,
     places: Places,
+    reading: Reading,
     findings: Findings,
     /// A layer could not be read at all: what it would have set must not be called missing.
     broken: bool,
@@ -101,21 +117,28 @@ impl Loading {
         Some(layer)
     }
 
-    fn finish(mut self, sources: &Sources, needs_destination: bool) -> Result<Settings, Findings> {
+    fn finish(mut self, sources: &Sources, needs_destination: bool) -> Loaded {
+        let settings = self.settings(sources, needs_destination);
+        Loaded { settings, files: self.reading.files() }
+    }
+
+    fn settings(&mut self, sources: &Sources, needs_destination: bool) -> Result<Settings, Findings> {
+        let mut findings = std::mem::take(&mut self.findings);
         if self.broken {
-            return Err(self.findings.finish());
+            return Err(findings.finish());
         }
-        let builder = self.layers.into_iter().fold(Config::builder(), |builder, layer| builder.add_source(layer));
+        let layers = std::mem::take(&mut self.layers);
+        let builder = layers.into_iter().fold(Config::builder(), |builder, layer| builder.add_source(layer));
         let merged = match builder.build() {
             Ok(merged) => merged.cache,
             Err(error) => {
-                self.findings.add(Place::BuiltIn, "", format!("the layers do not merge: {error}"));
-                return Err(self.findings.finish());
+                findings.add(Place::BuiltIn, "", format!("the layers do not merge: {error}"));
+                return Err(findings.finish());
             }
         };
-        let given = Given { merged: &merged, places: &self.places, sources, needs_destination };
-        let settings = build::build(&given, &mut self.findings);
-        if self.findings.is_empty() { Ok(settings) } else { Err(self.findings.finish()) }
+        let given = Given { merged: &merged, places: &self.places, reading: &self.reading, sources, needs_destination };
+        let settings = build::build(&given, &mut findings);
+        if findings.is_empty() { Ok(settings) } else { Err(findings.finish()) }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod cross;
 mod examples;
+mod files;
+mod identity;
 mod layers;
 mod reading;
 mod series;

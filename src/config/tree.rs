@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use config::{ConfigError, Map, Source, Value as Merged, ValueKind};
 use toml_edit::{Document, Item, TableLike, Value as TomlValue};
 
+use super::files::Reading;
 use super::finding::{Findings, Place};
 
 /// A value, and where it stands.
@@ -97,8 +98,8 @@ impl Layer {
     }
 
     /// Reads a file.
-    pub(crate) fn file(path: &Path, findings: &mut Findings) -> Option<Self> {
-        let text = match std::fs::read_to_string(path) {
+    pub(crate) fn file(path: &Path, reading: &Reading, findings: &mut Findings) -> Option<Self> {
+        let text = match reading.text(path) {
             Ok(text) => text,
             Err(error) => {
                 findings.add(Place::whole_file(path), "", format!("cannot be read: {error}"));
@@ -250,6 +251,11 @@ impl Places {
     /// Whether something under a table of the root was refused.
     pub(crate) fn any_refused_under(&self, key: &str) -> bool {
         self.refused.iter().any(|path| path.first().is_some_and(|first| first == key))
+    }
+
+    /// Whether a table, or something in it, was refused.
+    pub(crate) fn any_refused_in(&self, path: &[String]) -> bool {
+        self.refused.iter().any(|refused| refused.starts_with(path))
     }
 
     /// Where a key was set last by another layer than the compiled-in default.

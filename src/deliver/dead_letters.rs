@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::files::{file_name, private_dir, private_file, rfc3339};
@@ -139,7 +140,8 @@ impl From<u64> for Bound {
 #[derive(Debug)]
 pub(crate) struct DeadLetters {
     dir: PathBuf,
-    bound: Bound,
+    /// A reload may change it.
+    bound: ArcSwap<Bound>,
     clock: Clock,
     metrics: Arc<Metrics>,
     state: Mutex<State>,
@@ -147,7 +149,13 @@ pub(crate) struct DeadLetters {
 
 impl DeadLetters {
     pub(crate) fn new(spool_dir: &Path, bound: Bound, clock: Clock, metrics: Arc<Metrics>) -> Self {
+        let bound = ArcSwap::from_pointee(bound);
         Self { dir: spool_dir.join("dead-letters"), bound, clock, metrics, state: Mutex::default() }
+    }
+
+    /// How much may be kept from now on. What is beyond it goes with the next letter that needs room.
+    pub(crate) fn rebound(&self, bound: Bound) {
+        self.bound.store(Arc::new(bound));
     }
 
     /// Writes letters of one tenant, all or none, and flushes them to the disk.
@@ -190,7 +198,7 @@ impl DeadLetters {
     fn append(&self, name: &str, text: &[u8]) -> io::Result<()> {
         let open = self.dir.join(format!("{name}.jsonl"));
         let length = fs::metadata(&open).map_or(0, |m| m.len());
-        if length > 0 && length + text.len() as u64 > MAX_FILE.min(self.bound.of(name) / 8) {
+        if length > 0 && length + text.len() as u64 > MAX_FILE.min(self.bound.load().of(name) / 8) {
             let last = self
                 .files()?
                 .iter()
@@ -213,17 +221,18 @@ impl DeadLetters {
 
     /// Deletes until `needed` more bytes of this tenant fit; files that replay has sent go first, and then the tenant's own oldest.
     fn make_room(&self, state: &mut State, name: &str, needed: u64) -> io::Result<()> {
-        if needed > self.bound.bytes {
+        let bound = self.bound.load_full();
+        if needed > bound.bytes {
             return Err(io::Error::other("larger than spool.max_dead_letters"));
         }
-        let share = self.bound.of(name);
-        if state.fresh() && state.fits(name, needed, share, self.bound.bytes) {
+        let share = bound.of(name);
+        if state.fresh() && state.fits(name, needed, share, bound.bytes) {
             return Ok(());
         }
         let mut files = self.files()?;
         state.count(&files);
-        while !state.fits(name, needed, share, self.bound.bytes) {
-            let Some(at) = self.next_to_go(state, &files, name, needed) else {
+        while !state.fits(name, needed, share, bound.bytes) {
+            let Some(at) = next_to_go(state, &files, name, needed, share) else {
                 break;
             };
             let gone = files.remove(at);
@@ -243,25 +252,11 @@ impl DeadLetters {
                 letters,
                 "dead letters are at their bound: this tenant's oldest were deleted. It may hold {} of {} bytes \
                  (spool_share of spool.max_dead_letters)",
-                self.bound.of(&gone.tenant),
-                self.bound.bytes
+                bound.of(&gone.tenant),
+                bound.bytes
             );
         }
         Ok(())
-    }
-
-    /// Which of the files goes next: while the tenant is beyond its share, one of its own; then one of whoever holds the most.
-    fn next_to_go(&self, state: &State, files: &[LetterFile], name: &str, needed: u64) -> Option<usize> {
-        let own = state.held(name);
-        let of = |tenant: &str| {
-            let sent = files.iter().position(|file| file.sent && file.tenant == tenant);
-            sent.or_else(|| files.iter().position(|file| file.tenant == tenant))
-        };
-        if own > 0 && own + needed > self.bound.of(name) {
-            return of(name);
-        }
-        let most = || state.held.iter().max_by_key(|(_, bytes)| **bytes).and_then(|(tenant, _)| of(tenant));
-        files.iter().position(|file| file.sent).or_else(most)
     }
 
     /// The files by tenant, each tenant's oldest first. What replay works on (`….replaying`) is not ours to delete, and not counted.
@@ -306,6 +301,20 @@ struct LetterFile {
     sent: bool,
     bytes: u64,
     path: PathBuf,
+}
+
+/// Which of the files goes next: while the tenant is beyond its share, one of its own; then one of whoever holds the most.
+fn next_to_go(state: &State, files: &[LetterFile], name: &str, needed: u64, share: u64) -> Option<usize> {
+    let own = state.held(name);
+    let of = |tenant: &str| {
+        let sent = files.iter().position(|file| file.sent && file.tenant == tenant);
+        sent.or_else(|| files.iter().position(|file| file.tenant == tenant))
+    };
+    if own > 0 && own + needed > share {
+        return of(name);
+    }
+    let most = || state.held.iter().max_by_key(|(_, bytes)| **bytes).and_then(|(tenant, _)| of(tenant));
+    files.iter().position(|file| file.sent).or_else(most)
 }
 
 /// Others may take files away at any time (`replay` does): one that is gone is as good as read, moved or removed.

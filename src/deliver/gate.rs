@@ -129,6 +129,14 @@ impl Gate {
         self.changed.notify_waiters();
     }
 
+    /// What shut it may be mended: the next write is a probe at once.
+    pub(crate) fn try_now(&self) {
+        if let Some(shut) = &mut self.lock().shut {
+            (shut.until, shut.attempt) = (Instant::now(), 0);
+        }
+        self.changed.notify_waiters();
+    }
+
     /// How many batches were delivered through it: whoever fails while this grows fails alone.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)

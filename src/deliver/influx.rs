@@ -69,10 +69,9 @@ pub(crate) struct InfluxWriter {
     lines: Client,
     /// For everything but lines: its bodies are not compressed.
     api: Client,
-    org: String,
     pub(crate) gzip: bool,
     pub(crate) create_bucket: bool,
-    retention: Duration,
+    made_of: Influx,
 }
 
 impl InfluxWriter {
@@ -83,33 +82,41 @@ impl InfluxWriter {
         Ok(Self {
             lines: client(&connection(settings.gzip))?,
             api: client(&connection(false))?,
-            org: settings.org.clone(),
+            made_of: settings.clone(),
             gzip: settings.gzip,
             create_bucket: settings.create_bucket,
-            retention: settings.retention,
         })
     }
 
+    /// Whether these settings would make the same writer.
+    pub(crate) fn is_of(&self, settings: &Influx) -> bool {
+        let Influx { url, org, bucket: _, token, create_bucket, gzip, timeout, retention, in_flight: _ } = settings;
+        let now = &self.made_of;
+        (url, org, create_bucket, gzip) == (&now.url, &now.org, &now.create_bucket, &now.gzip)
+            && (timeout, retention) == (&now.timeout, &now.retention)
+            && token.expose_secret() == now.token.expose_secret()
+    }
+
     pub(crate) fn org(&self) -> &str {
-        &self.org
+        &self.made_of.org
     }
 
     /// One write, one try.
     pub(crate) async fn write(&self, bucket: &str, body: Bytes) -> Answer {
         let written = self
             .lines
-            .write_line_protocol_with_precision(&self.org, bucket, body, TimestampPrecision::Nanoseconds)
+            .write_line_protocol_with_precision(&self.made_of.org, bucket, body, TimestampPrecision::Nanoseconds)
             .await;
         Answer::of(written)
     }
 
     /// Makes a bucket that is missing; it may exist by now.
     pub(crate) async fn create(&self, bucket: &str) -> Result<(), String> {
-        let org = organization(&self.api, &self.org).await.map_err(brief)?;
+        let org = organization(&self.api, self.org()).await.map_err(brief)?;
         let Some(org_id) = org else {
-            return Err(format!("no organisation {:?} can be seen with this token", self.org));
+            return Err(format!("no organisation {:?} can be seen with this token", self.org()));
         };
-        create_bucket(&self.api, org_id, bucket, self.retention).await.map_err(brief)
+        create_bucket(&self.api, org_id, bucket, self.made_of.retention).await.map_err(brief)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -30,18 +31,27 @@ pub(crate) const LETTER_WRITERS: u32 = 4;
 /// Where a lane writes.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    Influx(Box<InfluxWriter>),
+    /// A reload may change it: a token is replaced while points flow.
+    Influx(ArcSwap<InfluxWriter>),
     Files(LineFiles),
 }
 
 impl Destination {
     fn gzip(&self) -> bool {
-        matches!(self, Self::Influx(influx) if influx.gzip)
+        matches!(self, Self::Influx(influx) if influx.load().gzip)
     }
 
     async fn write(&self, bucket: &str, body: Bytes) -> Answer {
         match self {
-            Self::Influx(influx) => influx.write(bucket, body).await,
+            Self::Influx(influx) => loop {
+                let writer = influx.load_full();
+                let answer = writer.write(bucket, body.clone()).await;
+                // Denied by a token that was replaced meanwhile says nothing of the new one.
+                let replaced = || !Arc::ptr_eq(&writer, &influx.load());
+                if !matches!(answer, Answer::Denied(_)) || !replaced() {
+                    return answer;
+                }
+            },
             Self::Files(files) => files.write(bucket, body).await,
         }
     }
@@ -263,6 +273,7 @@ impl Sender {
         let Destination::Influx(influx) = &self.shared.destination else {
             return Err("not found".to_owned());
         };
+        let influx = influx.load_full();
         let missing =
             format!("InfluxDB answered 404: there is no bucket {:?} in organisation {:?}", self.bucket, influx.org());
         if !influx.create_bucket {

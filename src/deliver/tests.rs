@@ -54,12 +54,16 @@ fn rig(server: &Server) -> Rig {
 }
 
 fn rig_with(influx: Option<&Influx>, max_dead_letters: u64) -> Rig {
+    rig_at(influx, max_dead_letters, PACE)
+}
+
+fn rig_at(influx: Option<&Influx>, max_dead_letters: u64, pace: Pace) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let clock = Clock::system();
     let spool = Spool::in_memory(64 << 20, OnFull::Reject, clock.clone());
     let metrics = Arc::new(Metrics::new().unwrap());
     let delivery =
-        Delivery::launch(influx, dir.path().to_owned(), max_dead_letters, PACE, spool.clone(), clock, metrics).unwrap();
+        Delivery::launch(influx, dir.path().to_owned(), max_dead_letters, pace, spool.clone(), clock, metrics).unwrap();
     Rig { spool, delivery, dir }
 }
 

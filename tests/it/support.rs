@@ -31,6 +31,7 @@ pub mod load;
 pub mod numbered;
 pub mod process;
 pub mod relay;
+pub mod reloading;
 pub mod sending;
 
 pub use browser::{Page, Tab, browser};

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::super::finding::Findings;
 use super::super::section::Section;
-use super::super::settings::{Algorithm, Issuer, IssuerKey, Secret};
+use super::super::settings::{Algorithm, Issuer, IssuerKey, Secret, TenantSettings, UPLOAD_ISSUER, Unknown};
 use super::super::{TenantId, values};
 
 const MAX_LEEWAY: Duration = Duration::from_secs(300);
@@ -47,6 +47,14 @@ fn issuer(section: &Section<'_>, findings: &mut Findings) -> Option<Issuer> {
     if algorithms.is_empty() && !section.was_refused("algorithms") {
         missing("algorithms", "missing: name the only ones that are taken, such as [\"RS256\"]");
     }
+    if section.text("issuer").is_some_and(|claim| claim.starts_with(UPLOAD_ISSUER)) {
+        let why = "the upload tokens of the tenants' own backends are called so";
+        section.wrong(
+            findings,
+            "issuer",
+            format!("begins with \"{UPLOAD_ISSUER}\": {why}; let the issuer have another name"),
+        );
+    }
     let leeway = section.duration("leeway").unwrap_or(Duration::from_secs(30));
     if leeway > MAX_LEEWAY {
         section.wrong(findings, "leeway", "more than 5 minutes: tokens would outlive their end by far; write \"30s\"");
@@ -58,16 +66,50 @@ fn issuer(section: &Section<'_>, findings: &mut Findings) -> Option<Issuer> {
         algorithms,
         tenant_claim: section.text("tenant_claim").unwrap_or("tenant_id").to_owned(),
         leeway,
-        tenants: tenants(&section.sub("tenants")),
+        tenants: tenants(section, findings),
         denied_jti: section.texts("denied_jti").into_iter().map(str::to_owned).collect(),
         denied_sub: section.texts("denied_sub").into_iter().map(str::to_owned).collect(),
     })
 }
 
 /// Which tenant each value of the claim stands for.
-fn tenants(section: &Section<'_>) -> BTreeMap<String, TenantId> {
-    let tenant = |value: String| section.read(&value, values::tenant_id).map(|tenant| (value, tenant));
-    section.names().into_iter().filter_map(tenant).collect()
+fn tenants(section: &Section<'_>, findings: &mut Findings) -> BTreeMap<String, TenantId> {
+    let rows = section.sub("tenants");
+    if section.has("tenants") && rows.names().is_empty() && !section.was_any_refused("tenants") {
+        // Whoever takes the last row out means that the issuer speaks for nobody, and not for everybody.
+        let message =
+            "lists no value, so that the issuer would speak for every tenant; list some, or leave the table out";
+        section.wrong(findings, "tenants", message);
+    }
+    let tenant = |value: String| rows.read(&value, values::tenant_id).map(|tenant| (value, tenant));
+    rows.names().into_iter().filter_map(tenant).collect()
+}
+
+/// Tells of claim values that stand for a tenant which does not exist, and of "accept" where nobody could vouch.
+pub(super) fn hold_together(
+    root: &Section<'_>,
+    tenants: &BTreeMap<TenantId, TenantSettings>,
+    unknown: Unknown,
+    findings: &mut Findings,
+) {
+    let is_known = |id: &TenantId| tenants.contains_key(id) || root.sub("tenants").was_refused(id.as_str());
+    if unknown == Unknown::Reject {
+        for (_, issuer) in root.named("issuers") {
+            let rows = issuer.sub("tenants");
+            for value in rows.names() {
+                if let Some(id) = rows.read(&value, values::tenant_id).filter(|id| !is_known(id)) {
+                    let message = format!(
+                        "there is no tenant {id}; add [tenants.{id}], or set tenant_defaults.unknown = \"accept\""
+                    );
+                    rows.wrong(findings, &value, message);
+                }
+            }
+        }
+    } else if root.sub("issuers").names().is_empty() && !root.was_any_refused("issuers") {
+        let message =
+            "no issuer is listed, so that nobody could vouch for a tenant; add [issuers.NAME], or write \"reject\"";
+        root.sub("tenant_defaults").wrong(findings, "unknown", message);
+    }
 }
 
 fn is_hmac(algorithm: Algorithm) -> bool {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
+
 use super::super::finding::Findings;
 use super::super::section::Section;
 use super::super::settings::{
-    DryRun, Limits, OriginRule, Require, Secret, Server, SessionMode, TenantDefaults, TenantSettings, Unknown, WriteKey,
+    DryRun, Limits, MAX_UPLOAD_SECRETS, OriginRule, Require, Secret, Server, SessionMode, TenantDefaults,
+    TenantSettings, Unknown, WriteKey,
 };
 use super::super::{Catalog, TenantId, values};
 use super::{identity, limits, session, set};
@@ -101,6 +104,7 @@ pub(super) fn tenants(
     findings: &mut Findings,
 ) -> BTreeMap<TenantId, TenantSettings> {
     let mut owners: BTreeMap<String, Section<'_>> = BTreeMap::new();
+    let mut signers = BTreeMap::new();
     let mut tenants = BTreeMap::new();
     for (name, section) in root.named("tenants") {
         let Some(id) = TenantId::parse(&name) else {
@@ -121,9 +125,9 @@ pub(super) fn tenants(
             disabled: section.flag("disabled").unwrap_or(false),
             require: require(&section).unwrap_or(defaults.require),
             session: session(&section).unwrap_or(defaults.session),
-            origins: section.list("origins", values::origin),
+            origins: origins(&section, findings),
             keys,
-            upload_secrets: upload_secrets(&section, findings),
+            upload_secrets: upload_secrets(&section, &mut signers, findings),
             limits,
         };
         tenants.insert(id, settings);
@@ -131,15 +135,47 @@ pub(super) fn tenants(
     tenants
 }
 
+/// The origins of a tenant's pages.
+fn origins(section: &Section<'_>, findings: &mut Findings) -> Vec<OriginRule> {
+    let origins = section.list("origins", values::origin);
+    if origins.contains(&OriginRule::Any) {
+        section.wrong(
+            findings,
+            "origins",
+            "\"*\" names no page of this tenant; write its pages' origins, such as \"https://app.example\"",
+        );
+    }
+    origins
+}
+
 /// The secrets of a tenant's backend.
-fn upload_secrets(section: &Section<'_>, findings: &mut Findings) -> BTreeMap<String, Secret> {
+fn upload_secrets(
+    section: &Section<'_>,
+    signers: &mut BTreeMap<String, (String, String)>,
+    findings: &mut Findings,
+) -> BTreeMap<String, Secret> {
+    let tenant = section.own_key();
     let mut secrets = BTreeMap::new();
+    if section.sub("upload_secrets").names().len() > MAX_UPLOAD_SECRETS {
+        let message = format!("more than {MAX_UPLOAD_SECRETS}; remove those that nothing is signed with any more");
+        section.wrong(findings, "upload_secrets", message);
+    }
     for (name, section) in section.named("upload_secrets") {
         if !section.has("secret") && !section.has("secret_file") {
             findings.add(section.own_place(), section.own_key(), "no secret; set `secret_file`");
             continue;
         }
         let secret = identity::long_secret(&section, "secret", "secret_file", findings);
+        if let Some(secret) = &secret {
+            let text = secret.expose_secret().to_owned();
+            let (owner, key) = signers.entry(text).or_insert_with(|| (tenant.clone(), section.own_key()));
+            if *owner != tenant {
+                let message = format!(
+                    "{key} has the same secret, so that each backend could speak for the other's tenant; give each its own"
+                );
+                section.wrong(findings, if section.has("secret") { "secret" } else { "secret_file" }, message);
+            }
+        }
         secrets.extend(secret.map(|secret| (name, secret)));
     }
     secrets

@@ -6,6 +6,12 @@ use std::time::Duration;
 
 use super::{Secret, TenantId};
 
+/// How the `iss` of the tokens that a tenant's own backend mints begins; the tenant's id follows. No issuer may be called so.
+pub const UPLOAD_ISSUER: &str = "tenant:";
+
+/// Most upload secrets of one tenant: each costs an HMAC when a token is tried against them.
+pub const MAX_UPLOAD_SECRETS: usize = 4;
+
 /// Signature algorithms a JWT issuer may be pinned to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "RFC 7518 names")]

@@ -198,3 +198,46 @@ async fn an_answer_that_no_influxdb_gives_pauses_and_names_the_status() {
         assert_eq!(settled(&acme).await.delivered, 3);
     }
 }
+
+/// Settings whose InfluxDB is this one, as a reload gives them.
+fn with(influx: Influx) -> Settings {
+    let env = [("INFLUXDB_URL", "http://localhost:8086"), ("INFLUXDB_ORG", "o"), ("INFLUXDB_TOKEN", "t")];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let settings = crate::config::load(&crate::config::Sources { file: None, env }).unwrap();
+    Settings { influxdb: Some(influx), ..settings }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_replaced_is_tried_at_once_also_by_the_write_that_was_under_way() {
+    let server = Server::start(|request| match request.token.as_str() {
+        "fresh" => ok(),
+        // Long enough for the swap to come before the answer.
+        _ => Reply::Late(Duration::from_millis(100), 401),
+    })
+    .await;
+    let patient = Pace { pause: Duration::from_secs(60), pause_cap: Duration::from_secs(60), ..PACE };
+    let rig = rig_at(Some(&influx(&server.url())), 1 << 20, patient);
+    let acme = Account::detached("acme");
+    let fresh = with(Influx { token: "fresh".to_owned().into(), ..influx(&server.url()) });
+    let controls = rig.delivery.controls();
+
+    rig.send(&acme, "one", &lines("acme", 0..10)).await;
+    until_state(&rig.delivery, "one", |state| matches!(state, LaneState::Paused(_))).await;
+    assert_eq!(acme.totals().pending, 10);
+    controls.apply(controls.prepare(&fresh).unwrap());
+    // Else it would wait a minute.
+    assert_eq!(settled(&acme).await.delivered, 10);
+
+    let stale = with(Influx { token: "stale".to_owned().into(), ..influx(&server.url()) });
+    controls.apply(controls.prepare(&stale).unwrap());
+    let before = server.writes();
+    rig.send(&acme, "one", &lines("acme", 10..20)).await;
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while server.writes() == before {
+        assert!(Instant::now() < deadline, "nothing was written");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    controls.apply(controls.prepare(&fresh).unwrap());
+    assert_eq!(settled(&acme).await.delivered, 20);
+    until_state(&rig.delivery, "one", |state| *state == LaneState::Flowing).await;
+}

@@ -53,6 +53,23 @@ fn held_by(dir: &std::path::Path, tenant: &str) -> (u64, String) {
     all
 }
 
+#[test]
+fn a_reload_changes_how_much_each_tenant_may_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let letters = store(dir.path(), shared());
+    let long = "x".repeat(900);
+    let flood = |times: usize| (0..times).for_each(|n| write(&letters, "flood", &format!("m {long}={n}")).unwrap());
+    flood(100);
+    assert!(held_by(dir.path(), "flood").0 <= 10_000);
+    letters.rebound(Bound { shares: [("flood".to_owned(), 0.3)].into(), ..shared() });
+    flood(100);
+    let more = held_by(dir.path(), "flood").0;
+    assert!((20_000..=30_000).contains(&more), "{more}");
+    letters.rebound(shared());
+    flood(100);
+    assert!(held_by(dir.path(), "flood").0 <= 10_000);
+}
+
 fn evicted(metrics: &Metrics) -> u64 {
     let text = metrics.exposition(
         &crate::outcome::Ledger::default(),

@@ -133,7 +133,7 @@ fn sender(server: &Server, dir: &std::path::Path) -> Arc<Sender> {
     // Large bodies are slow to take in a debug build.
     let influx = Influx { timeout: Duration::from_secs(20), ..influx(&server.url()) };
     let shared = Shared {
-        destination: Destination::Influx(Box::new(InfluxWriter::new(&influx).unwrap())),
+        destination: Destination::Influx(ArcSwap::from_pointee(InfluxWriter::new(&influx).unwrap())),
         server: Gate::new("server".to_owned(), PACE),
         dead_letters: Arc::new(DeadLetters::new(dir, (1 << 20).into(), Clock::system(), Arc::clone(&metrics))),
         letter_writers: Arc::new(Semaphore::new(LETTER_WRITERS as usize)),

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// One write as the server saw it.
 pub(crate) struct Request {
     pub(crate) bucket: String,
+    pub(crate) token: String,
     pub(crate) lines: Vec<String>,
     /// How many writes came before.
     pub(crate) number: usize,
@@ -21,6 +22,8 @@ pub(crate) enum Reply {
     Status(u16, String),
     /// Nothing for so long, then 204.
     Slow(Duration),
+    /// Nothing for so long, then this status.
+    Late(Duration, u16),
 }
 
 pub(crate) fn ok() -> Reply {
@@ -113,7 +116,7 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Seen>>, script: Arc<Script>) {
         }
         let head = head.to_ascii_lowercase();
         assert!(head.starts_with("post /api/v2/write?") && head.contains("precision=ns"), "{head}");
-        assert!(head.contains("authorization: token a-token"), "{head}");
+        let token = head.split("authorization: token ").nth(1).unwrap().split('\r').next().unwrap().to_owned();
         let length = head.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap().parse().unwrap();
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.unwrap();
@@ -127,7 +130,7 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Seen>>, script: Arc<Script>) {
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let reply = {
             let mut seen = seen.lock().unwrap();
-            let request = Request { bucket: bucket.clone(), lines: lines.clone(), number: seen.writes };
+            let request = Request { bucket: bucket.clone(), token, lines: lines.clone(), number: seen.writes };
             seen.writes += 1;
             seen.sizes.push(lines.len());
             seen.in_flight += 1;
@@ -139,6 +142,10 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Seen>>, script: Arc<Script>) {
             Reply::Slow(time) => {
                 tokio::time::sleep(time).await;
                 (204, String::new())
+            }
+            Reply::Late(time, status) => {
+                tokio::time::sleep(time).await;
+                (status, String::new())
             }
         };
         {
