@@ -3,8 +3,10 @@
 mod cross;
 mod examples;
 mod files;
+mod identity;
 mod layers;
 mod reading;
+mod series;
 mod start;
 mod values;
 

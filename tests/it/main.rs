@@ -31,6 +31,7 @@ mod reload;
 mod reload_under_load;
 mod replay;
 mod restart;
+mod series;
 mod servers;
 mod spoofing;
 mod stop;
