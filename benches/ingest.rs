@@ -133,7 +133,14 @@ impl Gateway {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { tenant: &self.tenant, received: NOW, sent_at_ms: None, user_agent: None, traceparent: None }
+        Context {
+            tenant: &self.tenant,
+            received: NOW,
+            sent_at_ms: None,
+            client: None,
+            user_agent: None,
+            traceparent: None,
+        }
     }
 }
 

@@ -7,17 +7,23 @@
 mod admin;
 mod body;
 mod border;
+mod connections;
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod inflate;
 mod ingest;
+mod limits;
 mod playground;
 mod problem;
+mod security;
 mod starting;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use admin::Gate;
 pub use health::{Check, CheckStatus, Lifecycle, Readiness, Stage};
 pub use playground::Playground;
 pub use starting::{Starting, serve_starting};
@@ -30,7 +36,7 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::{self, ServerHandle};
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use crate::config::Server;
@@ -38,18 +44,23 @@ use crate::config::Server;
 /// How long browsers may remember a preflight's answer (Chromium caps it at two hours).
 const PREFLIGHT_MAX_AGE: usize = 7200;
 
-/// How long a request's head may take to arrive.
+/// How long a request's head may take to arrive on the admin listener, and while the gateway starts.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an idle connection is kept. Longer than the idle time of the proxies in front (Caddy: 2 minutes), so that it is
 /// they who close it, and never a request that crosses our closing.
 const KEEP_ALIVE: Duration = Duration::from_secs(150);
 
+/// Most connections at once on the admin listener: far more than probes, scrapers and people need, and few enough that answers which nobody reads are
+/// bounded. An idle one is closed after 5 seconds, actix's own figure.
+const ADMIN_CONNECTIONS: usize = 128;
+
 /// The running listeners.
 pub struct Listeners {
     public: ServerHandle,
     admin: ServerHandle,
     tasks: [tokio::task::JoinHandle<io::Result<()>>; 2],
+    _sweeper: connections::Sweeper,
 }
 
 impl Listeners {
@@ -76,24 +87,42 @@ impl Listeners {
 /// # Errors
 /// When a socket cannot be handed to the server.
 pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, settings: &Server) -> io::Result<Listeners> {
-    let public = public_server(Arc::clone(state), public, settings)?;
+    connections::allow_open_files(settings.connections.max);
+    let wires = Arc::new(connections::Wires::new(settings.connections.head_timeout, KEEP_ALIVE));
+    let sweeper = connections::Sweeper::start(Arc::clone(state), Arc::clone(&wires));
+    let public = public_server(Arc::clone(state), public, settings, wires)?;
     let admin = admin_server(Arc::clone(state), admin)?;
-    Ok(Listeners { public: public.handle(), admin: admin.handle(), tasks: [tokio::spawn(public), tokio::spawn(admin)] })
+    Ok(Listeners {
+        public: public.handle(),
+        admin: admin.handle(),
+        tasks: [tokio::spawn(public), tokio::spawn(admin)],
+        _sweeper: sweeper,
+    })
 }
 
-fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) -> io::Result<dev::Server> {
+fn public_server(
+    state: Arc<State>,
+    listener: TcpListener,
+    settings: &Server,
+    wires: Arc<connections::Wires>,
+) -> io::Result<dev::Server> {
+    let accepting = Arc::clone(&state);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
             .wrap(from_fn(border::keep_alive_and_observe))
             .wrap(cors())
+            .wrap(security::public())
             .configure(ingest::routes)
             .configure(playground::routes)
             .service(health::healthz)
             .default_service(web::to(problem::not_found))
     })
+    .on_connect(move |stream, extensions| connections::accept(&accepting, &wires, stream, extensions))
+    // For each worker. Ours is exact over all of them; those that it cuts are still the worker's for a moment.
+    .max_connections(settings.connections.max.saturating_add(1024))
     .listen(listener)?
-    .client_request_timeout(HEAD_TIMEOUT)
+    .client_request_timeout(settings.connections.head_timeout)
     .keep_alive(KEEP_ALIVE)
     // What is in flight gets half of the time; the other half is for the flush.
     .shutdown_timeout((settings.drain_timeout / 2).as_secs().max(1))
@@ -106,7 +135,8 @@ fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Ser
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
-            .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store")))
+            .wrap(from_fn(admin::guard))
+            .wrap(security::admin())
             .service(health::healthz)
             .service(health::readyz)
             .configure(admin::routes)
@@ -114,6 +144,7 @@ fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Ser
     })
     .listen(listener)?
     .workers(1)
+    .max_connections(ADMIN_CONNECTIONS)
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(1)
     .disable_signals();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::auth::{Authenticator, Directory, KeySets};
 use crate::config::Settings;
 use crate::enrich::Enricher;
-use crate::http::Generation;
+use crate::http::{Gate, Generation};
 use crate::ingest::Limits;
 use crate::outcome::Ledger;
 
@@ -44,8 +44,10 @@ fn of(
         authenticator: Authenticator::new(settings, Arc::clone(&directory), keys)?,
         directory,
         enricher,
+        gate: Gate::new(server),
         max_body: server.max_body,
         max_inflated: server.max_inflated,
+        body_timeout: server.connections.body_timeout,
         limits: Limits { max_events: server.max_events, max_lines: server.max_inflated.min(Limits::MAX_LINES) },
     })
 }

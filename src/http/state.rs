@@ -1,11 +1,14 @@
 //! What every handler shares.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::admin::Gate;
 use super::health::Readiness;
 use super::playground::Playground;
+use crate::admit::{AddressLimit, Admission, Connections, ReplicaWatch};
 use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::deliver::View;
@@ -24,12 +27,16 @@ pub struct Generation {
     pub directory: Arc<Directory>,
     /// Proves them.
     pub authenticator: Authenticator,
+    /// Who may ask the admin listener.
+    pub gate: Gate,
     /// Makes points.
     pub enricher: Enricher,
     /// Largest body as received, bytes.
     pub max_body: usize,
     /// Largest body after inflating, bytes.
     pub max_inflated: usize,
+    /// How long a body may take.
+    pub body_timeout: Duration,
     /// The bounds of one body's events and lines.
     pub limits: Limits,
 }
@@ -49,6 +56,14 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
+    /// What the tenants' quotas share.
+    pub admission: Admission,
+    /// Keeps its number of replicas true.
+    pub replicas: ReplicaWatch,
+    /// Failed proofs by client address.
+    pub addresses: AddressLimit,
+    /// Connections of the public listener.
+    pub connections: Arc<Connections>,
     /// What `/readyz` answers.
     pub readiness: Readiness,
     /// The page at `/`, in the dev profile only.

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod admin;
 mod answers;
 mod browser_clients;
 mod clients;
@@ -23,6 +24,7 @@ mod formats;
 mod full_disk;
 mod idempotence;
 mod identity;
+mod limits;
 mod line_protocol;
 mod observability;
 mod outage;
@@ -31,8 +33,10 @@ mod reload;
 mod reload_under_load;
 mod replay;
 mod restart;
+mod secrets;
 mod series;
 mod servers;
+mod slow;
 mod spoofing;
 mod stop;
 mod tenants;

@@ -61,7 +61,7 @@ fn server(waiting: &mut Waiting, running: &Server, fresh: &mut Server) {
         workers,
         drain_delay,
         drain_timeout,
-        replicas,
+        replicas: _,
         connections,
         max_body: _,
         max_inflated: _,
@@ -71,13 +71,14 @@ fn server(waiting: &mut Waiting, running: &Server, fresh: &mut Server) {
         admin_token: _,
         token_cookie: _,
         address: _,
+        core_dumps,
     } = fresh;
     waiting.hold("server.listen", &running.listen, listen);
     waiting.hold("server.admin_listen", &running.admin_listen, admin_listen);
     waiting.hold("server.workers", &running.workers, workers);
     waiting.hold("server.drain_delay", &running.drain_delay, drain_delay);
     waiting.hold("server.drain_timeout", &running.drain_timeout, drain_timeout);
-    waiting.hold("server.replicas", &running.replicas, replicas);
+    waiting.hold("server.core_dumps", &running.core_dumps, core_dumps);
     waiting.hold("server.connections", &running.connections, connections);
 }
 
