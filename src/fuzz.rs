@@ -18,9 +18,9 @@ pub use crate::deliver::fuzz::refusal;
 pub use crate::http::fuzz::{headers, inflate};
 pub use crate::spool::fuzz::log;
 pub use decode::decode;
-pub(crate) use gateway::{GLOBEX, Gateway, KEYS, NOW, PROXY_SECRET};
+pub(crate) use gateway::{COOKIE, GLOBEX, Gateway, KEYS, NOW, PROXY_SECRET};
 pub use ingest::ingest;
-pub(crate) use naive::is_tenant_id;
+pub(crate) use naive::{is_tenant_id, origin};
 pub use token::token;
 
 /// Whether the input got past what the target is about.

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::auth::{Authenticator, Directory};
 use crate::clock::UnixNanos;
-use crate::config::{self, Algorithm, Issuer, IssuerKey, Settings};
+use crate::config::{self, Algorithm, Issuer, IssuerKey, Settings, TenantId};
 use crate::enrich::Enricher;
 
 /// 2026-09-21T14:13:20Z, the second in which all targets stand.
@@ -29,6 +29,8 @@ pub(super) const LEEWAY_S: i64 = 30;
 pub(super) const AUDIENCE: &str = "telemetry";
 /// What a trusted proxy shows.
 pub(crate) const PROXY_SECRET: &str = "the-proxy-secret-of-the-fuzz-targets";
+/// The cookie that may carry a token.
+pub(crate) const COOKIE: &str = "tagline_token";
 /// The tenant that the corpus names beside `acme`.
 pub(crate) const GLOBEX: &str = "globex";
 
@@ -40,6 +42,12 @@ pub(crate) const KEYS: [(&str, &str, &str); 4] = [
     ("wk_globex_any_01", GLOBEX, "*"),
 ];
 
+/// What the values of the `ed` issuer's claim stand for.
+pub(super) const TABLE: [(&str, &str); 2] = [("7", "acme"), ("Globex Inc.", GLOBEX)];
+/// The deny lists of the `hmac` issuer.
+pub(super) const DENIED_JTI: [&str; 2] = ["revoked", "13"];
+pub(super) const DENIED_SUB: [&str; 1] = ["mallory"];
+
 /// Whose key signs: one issuer a family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Family {
@@ -47,10 +55,13 @@ pub(super) enum Family {
     Rsa,
     Ec,
     Ed,
+    /// No issuer's: the backend of `acme` signs upload tokens.
+    Upload,
 }
 
 impl Family {
-    pub(super) const ALL: [Self; 4] = [Self::Hmac, Self::Rsa, Self::Ec, Self::Ed];
+    /// Those of issuers.
+    const ISSUERS: [Self; 4] = [Self::Hmac, Self::Rsa, Self::Ec, Self::Ed];
 
     pub(super) fn issuer(self) -> &'static str {
         match self {
@@ -58,13 +69,14 @@ impl Family {
             Self::Rsa => "https://rsa.example",
             Self::Ec => "https://ec.example",
             Self::Ed => "https://ed.example",
+            Self::Upload => "tenant:acme",
         }
     }
 
     /// The one algorithm that its issuer is pinned to.
     pub(super) fn algorithm(self) -> (&'static str, Algorithm) {
         match self {
-            Self::Hmac => ("HS256", Algorithm::HS256),
+            Self::Hmac | Self::Upload => ("HS256", Algorithm::HS256),
             Self::Rsa => ("RS256", Algorithm::RS256),
             Self::Ec => ("ES256", Algorithm::ES256),
             Self::Ed => ("EdDSA", Algorithm::EdDSA),
@@ -74,7 +86,7 @@ impl Family {
     /// The claim that names the tenant.
     pub(super) fn tenant_claim(self) -> &'static str {
         match self {
-            Self::Hmac | Self::Rsa => "tenant_id",
+            Self::Hmac | Self::Rsa | Self::Upload => "tenant_id",
             Self::Ec => "/ctx/tenants/0/id",
             Self::Ed => "https://example.com/tenant",
         }
@@ -84,6 +96,7 @@ impl Family {
 /// Private keys of all families.
 pub(super) struct Signers {
     hmac: String,
+    upload: String,
     rsa: RsaKeyPair,
     ec: EcdsaKeyPair,
     ed: Ed25519KeyPair,
@@ -91,10 +104,14 @@ pub(super) struct Signers {
 
 impl Signers {
     fn new() -> Self {
-        let mut secret = [0; 32];
-        rand::fill(&mut secret).expect("the machine has random numbers");
+        let secret = || {
+            let mut secret = [0; 32];
+            rand::fill(&mut secret).expect("the machine has random numbers");
+            STANDARD.encode(secret)
+        };
         Self {
-            hmac: STANDARD.encode(secret),
+            hmac: secret(),
+            upload: secret(),
             rsa: RsaKeyPair::generate(KeySize::Rsa2048).expect("a key pair"),
             ec: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key pair"),
             ed: Ed25519KeyPair::generate().expect("a key pair"),
@@ -105,7 +122,7 @@ impl Signers {
     pub(super) fn public_pem(&self, family: Family) -> String {
         let spki = |key: &dyn AsDer<PublicKeyX509Der<'static>>| key.as_der().expect("a public key").as_ref().to_vec();
         let der = match family {
-            Family::Hmac => Vec::new(),
+            Family::Hmac | Family::Upload => Vec::new(),
             Family::Rsa => spki(self.rsa.public_key()),
             Family::Ec => spki(self.ec.public_key()),
             Family::Ed => spki(self.ed.public_key()),
@@ -121,6 +138,7 @@ impl Signers {
         let bytes = message.as_bytes();
         match family {
             Family::Hmac => hmac(self.hmac.as_bytes(), message),
+            Family::Upload => hmac(self.upload.as_bytes(), message),
             Family::Rsa => {
                 let mut out = vec![0; self.rsa.public_modulus_len()];
                 self.rsa.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), bytes, &mut out).expect("an RSA signature");
@@ -158,8 +176,8 @@ impl Gateway {
 
     fn new() -> Self {
         let signers = Signers::new();
-        let mut settings = settings(&[]);
-        for family in Family::ALL {
+        let mut settings = settings(&[("TAGLINE__TENANTS__ACME__UPLOAD_SECRETS__BACKEND__SECRET", &signers.upload)]);
+        for family in Family::ISSUERS {
             let key = match family {
                 Family::Hmac => IssuerKey::Hmac(signers.hmac.as_str().into()),
                 family => IssuerKey::PublicPem { pem: signers.public_pem(family), path: "key.pem".into() },
@@ -187,8 +205,13 @@ impl Gateway {
 }
 
 fn issuer(family: Family, key: IssuerKey, loaded: &BTreeMap<String, Issuer>) -> Issuer {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let table = TABLE.iter().map(|(value, id)| ((*value).to_owned(), TenantId::parse(id).expect("an id")));
     Issuer {
         issuer: family.issuer().to_owned(),
+        tenants: if family == Family::Ed { table.collect() } else { BTreeMap::new() },
+        denied_jti: texts(if family == Family::Hmac { &DENIED_JTI } else { &[] }),
+        denied_sub: texts(if family == Family::Hmac { &DENIED_SUB } else { &[] }),
         algorithms: vec![family.algorithm().1],
         tenant_claim: family.tenant_claim().to_owned(),
         key,
@@ -214,6 +237,7 @@ pub(super) fn settings(more: &[(&str, &str)]) -> Settings {
         ("TAGLINE__MEASUREMENTS__OPEN__TAGS", "free,path"),
         ("TAGLINE__SERVER__TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8"),
         ("TAGLINE__SERVER__PROXY_SECRET", PROXY_SECRET),
+        ("TAGLINE__SERVER__TOKEN_COOKIE", COOKIE),
         ("TAGLINE__ISSUERS__TEMPLATE__ISSUER", "https://template.example"),
         ("TAGLINE__ISSUERS__TEMPLATE__AUDIENCE", "telemetry,telemetry-eu"),
         ("TAGLINE__ISSUERS__TEMPLATE__ALGORITHMS", "HS256"),

@@ -74,6 +74,18 @@ impl<'de> Visitor<'de> for Walk {
     }
 }
 
+/// An origin in lower case, without the port that its scheme has anyway, and without zeros before one that it names.
+pub(crate) fn origin(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", &text));
+    let port = rest.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+    match port {
+        Some((host, port)) if port == if scheme == "https" { 443 } else { 80 } => format!("{scheme}://{host}"),
+        Some((host, port)) => format!("{scheme}://{host}:{port}"),
+        None => text.clone(),
+    }
+}
+
 /// A text that stands in an object and is not empty.
 pub(super) fn text<'v>(object: &'v Value, name: &str) -> Option<&'v str> {
     object.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())

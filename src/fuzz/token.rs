@@ -1,14 +1,18 @@
 //! Tokens: nothing that was not signed with an issuer's own key proves anything, and what was signed proves what its claims say, read naively.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::gateway::{AUDIENCE, Family, GLOBEX, Gateway, LEEWAY_S, NOW, NOW_S, b64, hmac};
-use super::naive::{has_duplicates, is_tenant_id};
+use super::gateway::{
+    AUDIENCE, DENIED_JTI, DENIED_SUB, Family, GLOBEX, Gateway, LEEWAY_S, NOW, NOW_S, TABLE, b64, hmac,
+};
+use super::naive::{has_duplicates, is_tenant_id, origin};
 use crate::auth::{AuthError, Presented, Tenant};
 use crate::clock::UnixNanos;
 
 /// The longest token that is looked at, as the documentation says.
 const LONGEST: usize = 8 * 1024;
+/// The page that sends: what an upload token must be bound to.
+const PAGE: &str = "https://app.example";
 
 /// How a token is signed; the input's first byte.
 enum Signed {
@@ -25,6 +29,7 @@ fn signed(how: u8) -> Option<Signed> {
         b'r' => By(Family::Rsa),
         b'c' => By(Family::Ec),
         b'e' => By(Family::Ed),
+        b'u' => By(Family::Upload),
         // Not at all.
         b'n' => Forged(|_, _| Vec::new()),
         // With keys of the same kinds that no issuer has.
@@ -90,7 +95,7 @@ pub fn token(input: &[u8]) -> bool {
 
 fn verify(gateway: &Gateway, token: &[u8], now: UnixNanos) -> Result<Tenant, AuthError> {
     let header = [b"Bearer ", token].concat();
-    let presented = Presented { authorization: vec![&header], ..Presented::default() };
+    let presented = Presented { authorization: vec![&header], origin: vec![PAGE.as_bytes()], ..Presented::default() };
     gateway.authenticator.verify(&presented, now, &|| Ok(()))
 }
 
@@ -120,7 +125,9 @@ fn proves(family: Family, header: &[u8], claims: &[u8]) -> Naive {
     if crit || header.get("alg").and_then(Value::as_str) != Some(family.algorithm().0) {
         return Naive::Nobody;
     }
-    if claims.get("iss").and_then(Value::as_str) != Some(family.issuer()) || !has_audience(claims.get("aud")) {
+    let audience: &[&str] = if family == Family::Upload { &["tagline"] } else { &[AUDIENCE, "telemetry-eu"] };
+    if claims.get("iss").and_then(Value::as_str) != Some(family.issuer()) || !has_audience(claims.get("aud"), audience)
+    {
         return Naive::Nobody;
     }
     let (Some(ends), begins) = (claims.get("exp").and_then(Value::as_f64), claims.get("nbf").map(Value::as_f64)) else {
@@ -132,25 +139,58 @@ fn proves(family: Family, header: &[u8], claims: &[u8]) -> Naive {
         Some(Some(begins)) => begins,
         None => 0.0,
     };
-    let margins = [ends + leeway - now, now - (begins - leeway)];
+    // An upload token's end lies an hour ahead at most.
+    let reach = if family == Family::Upload { now + 3_600.0 + leeway - ends } else { 1.0 };
+    let margins = [ends + leeway - now, now - (begins - leeway), reach];
     if margins.iter().any(|margin| margin.abs() < 0.01) {
         return Naive::Unsure;
     }
     if margins.iter().any(|margin| *margin < 0.0) {
         return Naive::Nobody;
     }
-    let claim = match family.tenant_claim() {
-        pointer if pointer.starts_with('/') => claims_json.pointer(pointer),
-        name => claims.get(name),
+    let id = match family {
+        Family::Upload if !is_bound(claims) => None,
+        Family::Upload => Some("acme"),
+        Family::Hmac if is_denied(claims.get("jti"), &DENIED_JTI) || is_denied(claims.get("sub"), &DENIED_SUB) => None,
+        Family::Ed => {
+            let value = text_or_whole(claims.get(family.tenant_claim()));
+            TABLE.iter().find(|(listed, _)| Some(*listed) == value.as_deref()).map(|(_, id)| *id)
+        }
+        Family::Ec => claims_json.pointer(family.tenant_claim()).and_then(Value::as_str),
+        _ => claims.get(family.tenant_claim()).and_then(Value::as_str),
     };
-    match claim.and_then(Value::as_str) {
+    match id {
         Some(id) if is_tenant_id(id) && ["acme", GLOBEX].contains(&id) => Naive::Tenant { id: id.to_owned(), ends },
         _ => Naive::Nobody,
     }
 }
 
-fn has_audience(aud: Option<&Value>) -> bool {
-    let ours = |text: &str| text == AUDIENCE || text == "telemetry-eu";
+/// Whether an upload token is minted for this page, and for measurements by their names.
+fn is_bound(claims: &Map<String, Value>) -> bool {
+    let page = claims.get("origin").and_then(Value::as_str).is_some_and(|text| origin(text) == PAGE);
+    let names = |list: &Vec<Value>| !list.is_empty() && list.iter().all(Value::is_string);
+    page && claims.get("measurements").is_none_or(|listed| listed.as_array().is_some_and(names))
+}
+
+fn is_denied(claim: Option<&Value>, denied: &[&str]) -> bool {
+    match claim {
+        Some(Value::String(text)) => denied.contains(&text.as_str()),
+        Some(Value::Number(number)) => denied.contains(&number.to_string().as_str()),
+        _ => false,
+    }
+}
+
+/// A text, or a whole number as text.
+fn text_or_whole(claim: Option<&Value>) -> Option<String> {
+    match claim? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn has_audience(aud: Option<&Value>, ours: &[&str]) -> bool {
+    let ours = |text: &str| ours.contains(&text);
     match aud {
         Some(Value::String(one)) => ours(one),
         Some(Value::Array(all)) => all.iter().all(Value::is_string) && all.iter().filter_map(Value::as_str).any(ours),

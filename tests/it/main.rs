@@ -11,6 +11,7 @@ mod support;
 
 mod admin;
 mod answers;
+mod attacks;
 mod browser_clients;
 mod clients;
 mod commands;
@@ -37,7 +38,6 @@ mod secrets;
 mod series;
 mod servers;
 mod slow;
-mod spoofing;
 mod stop;
 mod tenants;
 mod volume;

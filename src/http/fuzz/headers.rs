@@ -9,7 +9,7 @@ use influxdb_line_protocol::parse_lines;
 
 use crate::auth::{Proof, Tenant};
 use crate::enrich::Context;
-use crate::fuzz::{GLOBEX, Gateway, KEYS, NOW, PROXY_SECRET, is_tenant_id};
+use crate::fuzz::{COOKIE, GLOBEX, Gateway, KEYS, NOW, PROXY_SECRET, is_tenant_id, origin as normal};
 use crate::http::extract::presented;
 use crate::http::inflate::encoding;
 use crate::ingest::Limits;
@@ -103,16 +103,30 @@ impl<'i> Said<'i> {
         let named = self.all("x-tenant-id");
         assert!(named.iter().all(|named| *named == id.as_bytes()) && named.len() <= 1, "{id} against {named:?}");
         let by_proxy = !named.is_empty() && self.is_proxied();
-        assert!(!keys.is_empty() || !tokens.is_empty() || by_proxy, "{id} by nothing");
+        // A cookie counts only when it is alone, is sent once, and comes from one of the tenant's pages.
+        let by_cookie = keys.is_empty() && tokens.is_empty() && !by_proxy;
+        if by_cookie {
+            assert_eq!(self.cookies(), [gateway.good_token(id)], "{id} by nothing else");
+            assert!(tenant.host().is_some(), "a cookie from a page that is not the tenant's");
+        }
         match tenant.proof() {
-            Proof::Jwt(_) => assert!(!tokens.is_empty()),
+            Proof::Jwt(_) => assert!(by_cookie || !tokens.is_empty()),
             Proof::WriteKey(_) => assert!(!keys.is_empty()),
             Proof::Proxy => assert!(by_proxy),
+            Proof::UploadToken(name) => panic!("no backend minted a token: {name}"),
         }
         if let Some(host) = tenant.host() {
             let listed = KEYS.iter().filter(|(_, owner, _)| *owner == id).flat_map(|(.., rules)| rules.split(','));
             assert!(listed.filter(|rule| *rule != "*").any(|rule| self.comes_from(rule)), "{host} is not listed");
         }
+    }
+
+    /// The values of the cookie that may carry a token.
+    fn cookies(&self) -> Vec<String> {
+        let headers: Vec<String> =
+            self.all("cookie").into_iter().map(|header| String::from_utf8_lossy(header).into_owned()).collect();
+        let pairs = headers.iter().flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned()).collect()
     }
 
     fn is_proxied(&self) -> bool {
@@ -131,9 +145,7 @@ impl<'i> Said<'i> {
             return true;
         }
         let [origin] = origins.as_slice() else { return false };
-        let origin = String::from_utf8_lossy(origin).to_ascii_lowercase();
-        let rule_text = plain_port(rule);
-        let origin = plain_port(&origin);
+        let (origin, rule_text) = (normal(&String::from_utf8_lossy(origin)), normal(rule));
         match rule_text.split_once("*.") {
             None => origin == rule_text,
             Some((scheme, domain)) => {
@@ -206,18 +218,6 @@ fn bearer(header: &[u8]) -> Option<String> {
     let header = String::from_utf8_lossy(header).into_owned();
     let (scheme, token) = header.split_once(' ').unwrap_or((&header, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-}
-
-/// An origin without the port that its scheme has anyway, and without zeros before one that it names.
-fn plain_port(origin: &str) -> String {
-    let (scheme, rest) = origin.split_once("://").unwrap_or(("", origin));
-    let Some((host, port)) = rest.rsplit_once(':') else { return origin.to_owned() };
-    let default = if scheme == "https" { 443 } else { 80 };
-    match port.parse::<u16>() {
-        Ok(port) if port == default => format!("{scheme}://{host}"),
-        Ok(port) => format!("{scheme}://{host}:{port}"),
-        Err(_) => origin.to_owned(),
-    }
 }
 
 /// Percent-decoded, with `+` for a blank.
