@@ -14,7 +14,9 @@ mod cookie;
 mod directory;
 #[cfg(test)]
 mod for_test;
+mod jwks;
 mod jwt;
+mod keys;
 mod origin;
 mod proxy;
 #[cfg(test)]
@@ -26,7 +28,9 @@ mod write_key;
 pub use authenticator::Authenticator;
 pub use code::Code;
 pub use directory::{Directory, Profile};
-pub(crate) use jwt::{check_token, library_algorithm};
+pub(crate) use jwks::Health as KeyHealth;
+pub use jwks::{Keeper, KeySets};
+pub(crate) use jwt::{TokenCheck, library_algorithm};
 pub(crate) use origin::rule_from_text;
 
 use std::collections::BTreeSet;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::clock::UnixNanos;
 use crate::config::{Require, Settings, TenantId};
 
+use super::jwks::KeySets;
 use super::origin::{Origin, Rule, Tuple};
 use super::proxy::{Sender, TrustedProxies};
 use super::token::Tokens;
@@ -36,14 +37,15 @@ pub(super) struct Proven {
 }
 
 impl Authenticator {
-    /// Reads keys and rules. The error names the setting that is wrong and never holds a secret.
-    pub fn new(settings: &Settings, directory: Arc<Directory>) -> Result<Self, String> {
+    /// Reads keys and rules; keys that issuers publish are read from `sets` as they come. The error names the setting that is wrong
+    /// and never holds a secret.
+    pub fn new(settings: &Settings, directory: Arc<Directory>, sets: &KeySets) -> Result<Self, String> {
         let mut origins = HashMap::new();
         for (id, tenant) in &settings.tenants {
             origins.insert(id.clone(), write_key::listed_origins(id, tenant)?);
         }
         Ok(Self {
-            tokens: Tokens::new(settings)?,
+            tokens: Tokens::new(settings, sets)?,
             keys: KeyRing::new(&settings.tenants)?,
             proxies: TrustedProxies::new(&settings.server),
             cookie: settings.server.token_cookie.clone(),

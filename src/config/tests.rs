@@ -3,9 +3,11 @@
 mod cross;
 mod examples;
 mod files;
+mod identity;
 mod layers;
 mod private;
 mod reading;
+mod series;
 mod start;
 mod values;
 

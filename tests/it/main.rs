@@ -33,6 +33,7 @@ mod reload_under_load;
 mod replay;
 mod restart;
 mod secrets;
+mod series;
 mod servers;
 mod spoofing;
 mod stop;

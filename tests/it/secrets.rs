@@ -187,8 +187,10 @@ origins = [\"*\"]
         let refused = ("Authorization", bearer.as_str());
         eventually(SOON, || async {
             let metrics = http::request(gateway.admin_address(), "GET", "/metrics", &[refused], b"").text();
-            let line =
-                metrics.lines().find(|line| line.starts_with("tagline_settings_reloads_total{") && line.contains("refused")).map(str::to_owned);
+            let line = metrics
+                .lines()
+                .find(|line| line.starts_with("tagline_settings_reloads_total{") && line.contains("refused"))
+                .map(str::to_owned);
             if line.as_ref().is_some_and(|line| !line.ends_with(" 0")) { Ok(()) } else { Err(format!("{line:?}")) }
         })
         .await;
