@@ -25,6 +25,7 @@ use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::admit::{AddressLimit, Connections, ReplicaWatch};
 use crate::auth::{Keeper, KeySets};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
@@ -76,6 +77,9 @@ impl Gateway {
         let issuer_keys = KeySets::new(clock.clone(), Arc::clone(&metrics)).map_err(StartError)?;
         let generation = generation::first(&settings, &ledger, &issuer_keys).map_err(StartError)?;
         let keeper = issuer_keys.keep();
+        let admission = generation.directory.admission().clone();
+        let replicas = ReplicaWatch::new(&admission);
+        replicas.follow(&settings.server.replicas);
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
         let delivery = delivery.map_err(StartError)?;
         // Before a request is taken: what it finds counted was counted before this start.
@@ -98,6 +102,14 @@ impl Gateway {
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
+            addresses: AddressLimit::new(&settings.server.address, &admission),
+            connections: Connections::new(
+                &settings.server.connections,
+                settings.server.address.dry_run,
+                !settings.server.trusted_proxies.is_empty(),
+            ),
+            admission,
+            replicas,
             readiness: readiness::readiness(
                 lifecycle.clone(),
                 Arc::clone(&status),

@@ -171,6 +171,15 @@ pub struct AuthError {
     pub retry_after: Option<Duration>,
 }
 
+impl AuthError {
+    /// The address that the request comes from failed too often: credentials that cost something wait.
+    pub fn address_limited(retry_after: Duration) -> Self {
+        let detail = "too many credentials from this address failed, so that new ones from there wait as Retry-After says; \
+                      tokens that were verified before, and write keys, are taken";
+        Self { retry_after: Some(retry_after), ..Code::AddressLimited.because(detail) }
+    }
+}
+
 /// The class of a refusal: the HTTP room makes a status of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {

@@ -46,6 +46,7 @@ fn of(
         enricher,
         max_body: server.max_body,
         max_inflated: server.max_inflated,
+        body_timeout: server.connections.body_timeout,
         limits: Limits { max_events: server.max_events, max_lines: server.max_inflated.min(Limits::MAX_LINES) },
     })
 }

@@ -145,6 +145,8 @@ impl Reloader {
         let number = next.number;
         self.controls.apply(delivery);
         self.state.generation.store(Arc::new(next));
+        self.state.replicas.follow(&settings.server.replicas);
+        self.state.addresses.change(&settings.server.address);
         self.settings = settings;
         self.status.in_force(number, self.state.clock.now(), waiting);
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::UnixNanos;
@@ -97,6 +98,16 @@ impl Authenticator {
             ));
         }
         self.admit(proven, &origin, by_cookie, now)
+    }
+
+    /// Who sends, as far as it is known: see [`TrustedProxies::client`]. No proof of anything.
+    pub fn client_address(&self, presented: &Presented<'_>) -> Option<IpAddr> {
+        self.proxies.client(presented)
+    }
+
+    /// Whether this is the address of a trusted proxy: nobody's own.
+    pub fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.lists(peer)
     }
 
     /// Every credential of the request, verified; the cheap ones first, so that a bad one costs no signature check.

@@ -36,12 +36,13 @@ pub enum Code {
     OriginNotAllowed,
     OriginMalformed,
     HeaderDuplicated,
+    AddressLimited,
     IssuerKeysLoading,
 }
 
 impl Code {
     /// Every code, 401 first, 503 last.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::CredentialMissing,
         Self::TokenMalformed,
         Self::TokenTooLarge,
@@ -71,6 +72,7 @@ impl Code {
         Self::OriginMalformed,
         Self::HeaderDuplicated,
         Self::IssuerKeysLoading,
+        Self::AddressLimited,
     ];
 
     /// The stable name, as it stands in answers.
@@ -104,11 +106,12 @@ impl Code {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::OriginMalformed => "origin_malformed",
             Self::HeaderDuplicated => "header_duplicated",
+            Self::AddressLimited => "address_limited",
             Self::IssuerKeysLoading => "issuer_keys_loading",
         }
     }
 
-    /// Its class: 401, 403 or 503.
+    /// Its class: 401, 403, 429 or 503.
     pub fn kind(self) -> Refusal {
         match self {
             Self::CredentialMissing
@@ -140,6 +143,7 @@ impl Code {
             | Self::OriginMalformed
             | Self::HeaderDuplicated => Refusal::Forbidden,
             Self::IssuerKeysLoading => Refusal::Unavailable,
+            Self::AddressLimited => Refusal::Limited,
         }
     }
 

@@ -13,10 +13,10 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::clock::UnixNanos;
-use crate::config::{MAX_UPLOAD_SECRETS, Secret, TenantId, TenantSettings, UPLOAD_ISSUER};
+use crate::config::{MAX_UPLOAD_SECRETS, Secret, Settings, TenantId, TenantSettings, UPLOAD_ISSUER};
 
 use super::claims::Claims;
-use super::origin::Tuple;
+use super::origin::{Origin, Tuple};
 use super::token::{Parts, Statement, Verdict};
 use super::{AuthError, Code, Proof, Rights};
 
@@ -92,6 +92,16 @@ impl UploadSecrets {
                 )
             })
     }
+}
+
+/// Whether an upload token would be taken from a page of this origin; the command that mints them asks before it hands one out.
+pub(crate) fn check_token(settings: &Settings, token: &str, origin: &str, now: UnixNanos) -> Result<(), String> {
+    let secrets = UploadSecrets::new(&settings.tenants)?;
+    let check = || {
+        let parts = Parts::read(token)?;
+        secrets.check(&parts, now, &|| Ok(()))?.on(&Origin::read(&[origin.as_bytes()])?, now)
+    };
+    check().map(drop).map_err(|refused| refused.to_string())
 }
 
 /// The `iss` of a tenant's upload tokens.

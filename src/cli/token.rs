@@ -1,11 +1,13 @@
-//! `tagline token`: credentials for trying things out. A JWT as its issuer would sign it, or a fresh write key.
+//! `tagline token`: credentials for trying things out. A JWT as its issuer would sign it, an upload token as a tenant's backend would
+//! mint it, or a fresh write key.
 //!
-//! Only what is to be used goes to stdout (the JWT, or the lines of settings that hold the write key), so that a script can take
+//! Only what is to be used goes to stdout (the token, or the lines of settings that hold the write key), so that a script can take
 //! it; every hint goes to stderr. *Never*: a credential on stderr, or one that the gateway would refuse.
 
 mod claims;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,24 +17,29 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use jsonwebtoken::{AlgorithmFamily, EncodingKey, Header, encode};
 use secrecy::ExposeSecret;
 
 use crate::auth::{TokenCheck, library_algorithm, rule_from_text};
 use crate::clock::Clock;
-use crate::config::{Issuer, IssuerKey, Settings, TenantId};
+use crate::config::{Issuer, IssuerKey, Settings, TenantId, Unknown};
 
 use super::Failure;
 
 /// Bytes of randomness in a write key: 24 make 32 characters.
 const KEY_BYTES: usize = 24;
 
-/// Mint a JWT for a tenant, or make a write key, for trying things out.
+/// How long a JWT holds unless `--ttl` says otherwise.
+const JWT_TTL: Duration = Duration::from_secs(60 * 60);
+
+/// Mint a JWT or an upload token for a tenant, or make a write key, for trying things out.
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("for pages").args(["write_key", "upload"]))]
 #[command(after_help = "Examples:
   tagline token --config gateway.toml --tenant acme --issuer main --private-key-file key.pem
   tagline token --config gateway.toml --tenant acme --ttl 5m --claim role=tester
+  tagline token --config gateway.toml --tenant acme --upload --origin https://app.example --ttl 10m
   tagline token --write-key --tenant acme --origin https://app.example")]
 pub struct TokenArgs {
     /// Tenant that the credential proves
@@ -41,20 +48,24 @@ pub struct TokenArgs {
     /// Make a write key instead of a JWT, and print the lines to paste into the settings
     #[arg(long)]
     pub write_key: bool,
-    /// Origin that may use the write key: https://app.example, https://*.example.com or *; may be repeated
-    #[arg(long = "origin", value_name = "ORIGIN", requires = "write_key")]
+    /// Mint an upload token, as the tenant's own backend would, instead of a JWT of an issuer
+    #[arg(long)]
+    pub upload: bool,
+    /// Origin that may use the write key: https://app.example, https://*.example.com or *; may be repeated. Of an upload token: the one
+    /// origin that may present it
+    #[arg(long = "origin", value_name = "ORIGIN", requires = "for pages")]
     pub origins: Vec<String>,
     /// Issuer to sign as, by its name in the settings; not needed where there is only one
-    #[arg(long, value_name = "NAME", conflicts_with = "write_key")]
+    #[arg(long, value_name = "NAME", conflicts_with = "for pages")]
     pub issuer: Option<String>,
-    /// How long the JWT holds
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
-    pub ttl: Duration,
+    /// How long the token holds [default: 1h; of an upload token 10m, and 1h at most]
+    #[arg(long, visible_alias = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub ttl: Option<Duration>,
     /// Private key in PEM (PKCS#8) of an issuer whose settings hold only the public one
-    #[arg(long, value_name = "FILE", conflicts_with = "write_key")]
+    #[arg(long, value_name = "FILE", conflicts_with = "for pages")]
     pub private_key_file: Option<PathBuf>,
     /// Further claim; the value is JSON where it can be read so, else text; may be repeated
-    #[arg(long = "claim", value_name = "NAME=VALUE", conflicts_with = "write_key")]
+    #[arg(long = "claim", value_name = "NAME=VALUE", conflicts_with = "for pages")]
     pub claims: Vec<String>,
 }
 
@@ -73,11 +84,14 @@ pub async fn run(
             tenant.ok_or_else(|| Failure::Misuse("--tenant ID: which tenant shall the token name?".to_owned()))?;
         let settings = settings.ok_or_else(|| {
             Failure::Misuse(
-                "a JWT is signed as one of the configured issuers: give --config FILE, or make a --write-key"
+                "a token is signed by the secrets and as one of the issuers of the settings: give --config FILE, or make a --write-key"
                     .to_owned(),
             )
         })?;
-        jwt(args, settings, &tenant, clock).await?
+        match args.upload {
+            true => upload::mint(args, settings, &tenant, clock)?,
+            false => jwt(args, settings, &tenant, clock).await?,
+        }
     };
     writeln!(out, "{credential}").map_err(|e| Failure::Failed(format!("stdout cannot be written: {e}")))
 }
@@ -113,7 +127,8 @@ async fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &C
     let algorithm = algorithm.ok_or_else(|| unfit("algorithms is empty: name at least one"))?;
     let audience = issuer.audience.first().ok_or_else(|| unfit("audience is empty: name at least one"))?;
     let key = signing_key(args, name, issuer, algorithm.family())?;
-    let claims = claims::build(issuer, audience, tenant, clock, args.ttl, &args.claims)?;
+    let ttl = args.ttl.unwrap_or(JWT_TTL);
+    let claims = claims::build(issuer, audience, tenant, clock, ttl, &args.claims)?;
     // Signed with a key that is not the issuer's, or too long, it would only puzzle whoever tries it.
     let one = BTreeMap::from([(name.to_owned(), issuer.clone())]);
     let check = TokenCheck::new(&one, clock).await.map_err(Failure::Failed)?;
@@ -133,15 +148,23 @@ async fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &C
             "the gateway would refuse this {algorithm:?} token: {refused}; give the PKCS#8 private key of issuers.{name}"
         ))
     })?;
+    mind(settings, tenant);
+    eprintln!("Send it as `Authorization: Bearer TOKEN`; it holds for {}.", humantime::format_duration(ttl));
+    Ok(token)
+}
+
+/// Says what the gateway would refuse although the token is good.
+fn mind(settings: &Settings, tenant: &TenantId) {
+    let accepts = matches!(settings.tenant_defaults.unknown, Unknown::Accept { .. });
     match settings.tenants.get(tenant) {
-        None => eprintln!("Mind that the settings know no tenant {tenant}: the gateway answers 403 tenant_unknown."),
+        None if !accepts => {
+            eprintln!("Mind that the settings know no tenant {tenant}: the gateway answers 403 tenant_unknown.")
+        }
         Some(found) if found.disabled => {
             eprintln!("Mind that tenant {tenant} is disabled: the gateway answers 403 tenant_disabled.")
         }
-        Some(_) => {}
+        _ => {}
     }
-    eprintln!("Send it as `Authorization: Bearer TOKEN`; it holds for {}.", humantime::format_duration(args.ttl));
-    Ok(token)
 }
 
 fn choose_issuer<'s>(args: &'s TokenArgs, settings: &'s Settings) -> Result<(&'s str, &'s Issuer), Failure> {

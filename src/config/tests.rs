@@ -3,6 +3,7 @@
 mod cross;
 mod examples;
 mod files;
+mod identity;
 mod layers;
 mod reading;
 mod series;

@@ -24,6 +24,7 @@ mod formats;
 mod full_disk;
 mod idempotence;
 mod identity;
+mod limits;
 mod line_protocol;
 mod observability;
 mod outage;
@@ -34,7 +35,7 @@ mod replay;
 mod restart;
 mod series;
 mod servers;
-
+mod slow;
 mod stop;
 mod tenants;
 mod volume;

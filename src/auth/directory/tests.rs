@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::{Directory, Profile};
+use crate::admit::Limit;
 use crate::auth::Code;
 use crate::auth::tests::{NANOS, NOW, settings};
 use crate::config::{Limits, Settings, TenantId, TenantSettings, Unknown};
@@ -145,7 +146,7 @@ fn changed_limits_are_in_force_after_a_reload() {
     settings.tenants.get_mut(&id("acme")).unwrap().limits = Limits { in_flight: 1, ..Limits::generous() };
     let after = before.reloaded(&settings, &ledger).get(&id("acme")).unwrap();
     let _place = after.quota.enter().unwrap();
-    assert_eq!(after.quota.enter().unwrap_err().limit, "in_flight");
+    assert_eq!(after.quota.enter().unwrap_err().limit, Limit::InFlight);
     settings.server.max_events = 1;
     let again = before.reloaded(&settings, &ledger).get(&id("globex")).unwrap();
     assert!(!Arc::ptr_eq(&again.quota, &before.get(&id("globex")).unwrap().quota), "max_events is in the quota");

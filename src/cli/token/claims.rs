@@ -45,15 +45,28 @@ pub(super) fn build(
     let fixed = [("iss", json!(issuer.issuer)), ("aud", json!(audience)), ("iat", json!(now)), ("exp", json!(exp))];
     claims.extend(fixed.map(|(name, value)| (name.to_owned(), value)));
     let mut claims = Value::Object(claims);
-    if place(&mut claims, &issuer.tenant_claim, tenant).is_none() {
+    if place(&mut claims, &issuer.tenant_claim, value_for(issuer, tenant)?).is_none() {
         return Err(Failure::Misuse(format!("--claim stands in the way of the tenant claim {}", issuer.tenant_claim)));
     }
     Ok(claims)
 }
 
+/// What the claim must hold for the gateway to see this tenant.
+fn value_for<'a>(issuer: &'a Issuer, tenant: &'a TenantId) -> Result<&'a str, Failure> {
+    if issuer.tenants.is_empty() {
+        return Ok(tenant.as_str());
+    }
+    let value = issuer.tenants.iter().find(|(_, listed)| *listed == tenant).map(|(value, _)| value.as_str());
+    value.ok_or_else(|| {
+        Failure::Misuse(format!(
+            "--tenant {tenant}: the issuer's table of tenants has no value that stands for it; add one"
+        ))
+    })
+}
+
 /// Puts the tenant where the issuer's `tenant_claim` says: a name, or a JSON pointer whose objects are made on the way.
-fn place(claims: &mut Value, claim: &str, tenant: &TenantId) -> Option<()> {
-    let tenant = Value::from(tenant.as_str());
+fn place(claims: &mut Value, claim: &str, tenant: &str) -> Option<()> {
+    let tenant = Value::from(tenant);
     let Some(pointer) = claim.strip_prefix('/') else {
         claims.as_object_mut()?.insert(claim.to_owned(), tenant);
         return Some(());

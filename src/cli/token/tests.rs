@@ -77,6 +77,40 @@ fn a_pointer_is_filled_on_the_way_to_the_tenant() {
 }
 
 #[test]
+fn a_minted_upload_token_is_taken_from_its_page() {
+    let settings = settings();
+    let gateway = build(&settings).unwrap();
+    for (tenant, line) in [
+        ("acme", "token --tenant acme --upload --origin https://app.example"),
+        ("strict", "token --tenant strict --upload --origin HTTPS://App.Example:443 --for 10m"),
+    ] {
+        let minted = token(line, Some(&settings)).unwrap();
+        assert_eq!(minted.lines().count(), 1, "the token alone");
+        let from = |origin: &'static str, after: i64| {
+            let token = vec![minted.trim_end().to_owned()];
+            let presented = Presented { access_token: token, origin: vec![origin.as_bytes()], ..Presented::default() };
+            let tenant = gateway.verify(&presented, (NOW + after) * NANOS, &|| Ok(()));
+            tenant.map(|tenant| tenant.id().to_string()).map_err(|refused| refused.code)
+        };
+        assert_eq!(from("https://app.example", 0).as_deref(), Ok(tenant));
+        assert_eq!(from("https://app.example", 629).as_deref(), Ok(tenant));
+        assert_eq!(from("https://app.example", 630), Err("token_expired"));
+        assert_eq!(from("https://evil.example", 0), Err("origin_not_allowed"));
+    }
+}
+
+#[test]
+fn an_issuers_table_says_which_value_the_token_holds() {
+    let mut settings = settings();
+    let tenants = [("42".to_owned(), TenantId::parse("globex").unwrap())].into();
+    settings.issuers.get_mut("hmac").unwrap().tenants = tenants;
+    let minted = token("token --tenant globex --issuer hmac", Some(&settings)).unwrap();
+    let presented = Presented { access_token: vec![minted.trim_end().to_owned()], ..Presented::default() };
+    let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS, &|| Ok(())).unwrap();
+    assert_eq!(tenant.id().as_str(), "globex");
+}
+
+#[test]
 fn a_private_key_of_another_issuer_is_told_before_the_token_is_used() {
     let settings = settings();
     for (signer, name) in [(&KEYS.other_rsa, "another RSA key"), (&KEYS.ec, "another kind of key")] {
@@ -92,6 +126,10 @@ fn every_misuse_says_what_to_do() {
     let settings = settings();
     let mut none = settings.clone();
     none.issuers.clear();
+    let mut mapped = settings.clone();
+    let mut issuer = mapped.issuers.remove("hmac").unwrap();
+    issuer.tenants.insert("42".to_owned(), TenantId::parse("globex").unwrap());
+    mapped.issuers.insert("mapped".to_owned(), issuer);
     let cases = [
         ("token --tenant acme", None, "--config"),
         ("token --tenant acme", Some(&none), "[issuers.NAME]"),
@@ -104,6 +142,15 @@ fn every_misuse_says_what_to_do() {
         ("token --tenant acme --issuer hmac --claim role", Some(&settings), "NAME=VALUE"),
         ("token --tenant acme --issuer hmac --claim exp=1", Some(&settings), "--ttl"),
         ("token --tenant acme --issuer hmac --claim tid=beta", Some(&settings), "--tenant"),
+        ("token --tenant acme --upload --origin https://app.example", None, "--config"),
+        ("token --tenant acme --upload", Some(&settings), "--origin"),
+        ("token --tenant acme --upload --origin https://a.example --origin https://b.example", Some(&settings), "once"),
+        ("token --tenant acme --upload --origin *", Some(&settings), "no *"),
+        ("token --tenant acme --upload --origin https://*.example", Some(&settings), "no *"),
+        ("token --tenant acme --upload --origin https://app.example --ttl 61m", Some(&settings), "an hour"),
+        ("token --tenant acme --upload --origin https://app.example --ttl 10ms", Some(&settings), "an hour"),
+        ("token --tenant globex --upload --origin https://app.example", Some(&settings), "no upload secret"),
+        ("token --tenant acme --issuer mapped", Some(&mapped), "stands for it"),
         ("token --write-key --origin app.example", None, "scheme://host"),
         ("token --write-key --origin https://app.example/", None, "without a path"),
     ];
@@ -114,6 +161,9 @@ fn every_misuse_says_what_to_do() {
     assert!(parse("token").is_err(), "a tenant is needed");
     assert!(parse("token --tenant acme --origin *").is_err(), "origins go with write keys");
     assert!(parse("token --tenant acme --ttl soon").is_err());
+    assert!(parse("token --tenant acme --upload --write-key").is_err());
+    assert!(parse("token --tenant acme --upload --issuer rsa").is_err());
+    assert!(parse("token --upload --origin https://app.example").is_err(), "a tenant is needed");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
+
 use super::super::finding::Findings;
 use super::super::section::Section;
 use super::super::settings::{
@@ -102,6 +104,7 @@ pub(super) fn tenants(
     findings: &mut Findings,
 ) -> BTreeMap<TenantId, TenantSettings> {
     let mut owners: BTreeMap<String, Section<'_>> = BTreeMap::new();
+    let mut signers = BTreeMap::new();
     let mut tenants = BTreeMap::new();
     for (name, section) in root.named("tenants") {
         let Some(id) = TenantId::parse(&name) else {
@@ -124,7 +127,7 @@ pub(super) fn tenants(
             session: session(&section).unwrap_or(defaults.session),
             origins: origins(&section, findings),
             keys,
-            upload_secrets: upload_secrets(&section, findings),
+            upload_secrets: upload_secrets(&section, &mut signers, findings),
             limits,
         };
         tenants.insert(id, settings);
@@ -146,7 +149,12 @@ fn origins(section: &Section<'_>, findings: &mut Findings) -> Vec<OriginRule> {
 }
 
 /// The secrets of a tenant's backend.
-fn upload_secrets(section: &Section<'_>, findings: &mut Findings) -> BTreeMap<String, Secret> {
+fn upload_secrets(
+    section: &Section<'_>,
+    signers: &mut BTreeMap<String, (String, String)>,
+    findings: &mut Findings,
+) -> BTreeMap<String, Secret> {
+    let tenant = section.own_key();
     let mut secrets = BTreeMap::new();
     if section.sub("upload_secrets").names().len() > MAX_UPLOAD_SECRETS {
         let message = format!("more than {MAX_UPLOAD_SECRETS}; remove those that nothing is signed with any more");
@@ -158,6 +166,16 @@ fn upload_secrets(section: &Section<'_>, findings: &mut Findings) -> BTreeMap<St
             continue;
         }
         let secret = identity::long_secret(&section, "secret", "secret_file", findings);
+        if let Some(secret) = &secret {
+            let text = secret.expose_secret().to_owned();
+            let (owner, key) = signers.entry(text).or_insert_with(|| (tenant.clone(), section.own_key()));
+            if *owner != tenant {
+                let message = format!(
+                    "{key} has the same secret, so that each backend could speak for the other's tenant; give each its own"
+                );
+                section.wrong(findings, if section.has("secret") { "secret" } else { "secret_file" }, message);
+            }
+        }
         secrets.extend(secret.map(|secret| (name, secret)));
     }
     secrets
