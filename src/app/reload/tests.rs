@@ -79,8 +79,8 @@ max_inflated = \"9KiB\"
 max_events = 3
 [server.connections]
 max = 17
-head_timeout = "1s"
-body_timeout = "1s"
+head_timeout = \"1s\"
+body_timeout = \"1s\"
 per_address = 1
 [influxdb]
 bucket = \"another\"
