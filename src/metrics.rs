@@ -4,9 +4,11 @@
 //! `/metrics`. *Never*: an unbounded label: a tenant stands in a label only among the busiest, see [`exposition`].
 
 mod exposition;
+mod scrubbed;
 mod settings;
 
 pub use exposition::TENANT_LABELS;
+pub use scrubbed::ScrubRule;
 pub use settings::ReloadResult;
 
 use settings::SettingsMetrics;

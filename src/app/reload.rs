@@ -114,6 +114,9 @@ impl Reloader {
         // What is no longer named need not be watched.
         let refused = matches!(verdict, Verdict::Refused(_));
         watch.judged(if refused { now } else { self.files.clone() });
+        if asked {
+            self.issuer_keys.refetch();
+        }
         self.end(asked, verdict);
     }
 

@@ -14,10 +14,11 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use crate::auth::{Authenticator, Directory};
-use crate::clock::UnixNanos;
+use crate::auth::{Authenticator, Directory, KeySets};
+use crate::clock::{Clock, UnixNanos};
 use crate::config::{self, Algorithm, Issuer, IssuerKey, Settings, TenantId};
 use crate::enrich::Enricher;
+use crate::metrics::Metrics;
 
 /// 2026-09-21T14:13:20Z, the second in which all targets stand.
 pub(crate) const NOW_S: i64 = 1_790_000_000;
@@ -220,8 +221,13 @@ fn issuer(family: Family, key: IssuerKey, loaded: &BTreeMap<String, Issuer>) -> 
 }
 
 pub(super) fn authenticator(settings: &Settings) -> Authenticator {
+    // No issuer here publishes its keys; one HTTP client, which is never used, is dear enough.
+    static SETS: LazyLock<KeySets> = LazyLock::new(|| {
+        let metrics = Arc::new(Metrics::new().expect("metrics"));
+        KeySets::new(Clock::manual(NOW), metrics).expect("an HTTP client")
+    });
     let directory = Arc::new(Directory::of(settings, &Arc::default()));
-    Authenticator::new(settings, directory).expect("sound settings")
+    Authenticator::new(settings, directory, &SETS).expect("sound settings")
 }
 
 /// The settings of the targets, and these beside them: two tenants with two keys each, a trusted proxy, the default catalog and a measurement with

@@ -67,7 +67,8 @@ fn stored(which: usize) -> Settings {
 fn ingested(settings: &Settings, body: &[u8]) -> Result<(Lines, usize), Unusable> {
     let tenant = proven(settings);
     let enricher = Enricher::new(settings);
-    let context = Context { tenant: &tenant, received: NOW, sent_at_ms: None, user_agent: None, traceparent: None };
+    let context =
+        Context { tenant: &tenant, received: NOW, sent_at_ms: None, user_agent: None, traceparent: None, client: None };
     let mut items = 0;
     let charge = |count| {
         items = count;

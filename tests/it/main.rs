@@ -25,6 +25,7 @@ mod formats;
 mod full_disk;
 mod idempotence;
 mod identity;
+mod jwks;
 mod limits;
 mod line_protocol;
 mod observability;

@@ -175,6 +175,7 @@ impl<'i> Said<'i> {
             sent_at_ms: None,
             user_agent: first("user-agent"),
             traceparent: first("traceparent"),
+            client: None,
         };
         let body = br#"{"viewName":"v","actionName":"a","metrics":{"duration_ms":1}}"#;
         let limits = Limits { max_events: 1, max_lines: 4096 };
