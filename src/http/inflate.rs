@@ -93,7 +93,8 @@ fn no_place(none: NoPlace) -> Problem {
     }
 }
 
-enum Inflate {
+#[derive(Debug)]
+pub(super) enum Inflate {
     TooLarge,
     Broken,
 }
@@ -117,7 +118,7 @@ fn too_large(max: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "inflated_too_large", detail)
 }
 
-fn inflate_up_to(encoding: Encoding, body: &[u8], max: usize) -> Result<Bytes, Inflate> {
+pub(super) fn inflate_up_to(encoding: Encoding, body: &[u8], max: usize) -> Result<Bytes, Inflate> {
     match encoding {
         Encoding::Identity => Ok(Bytes::copy_from_slice(body)),
         Encoding::Gzip => read(flate2::read::MultiGzDecoder::new(body), max),

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod admin;
 mod answers;
 mod attacks;
 mod browser_clients;
@@ -24,6 +25,7 @@ mod formats;
 mod full_disk;
 mod idempotence;
 mod identity;
+mod jwks;
 mod limits;
 mod line_protocol;
 mod observability;
@@ -33,6 +35,7 @@ mod reload;
 mod reload_under_load;
 mod replay;
 mod restart;
+mod secrets;
 mod series;
 mod servers;
 mod slow;

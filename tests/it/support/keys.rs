@@ -131,6 +131,14 @@ impl SigningKey {
         )
     }
 
+    /// The public key as issuers publish it, by this name; of all but HS256.
+    pub fn jwk(&self, kid: &str) -> Value {
+        let mut jwk =
+            Jwk::from_encoding_key(&self.encoding, self.algorithm).expect("a key that signs has a public half");
+        jwk.common.key_id = Some(kid.to_owned());
+        serde_json::to_value(jwk).expect("a JWK is JSON")
+    }
+
     /// A token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with_header(&Header::new(self.algorithm), claims)
