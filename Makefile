@@ -22,14 +22,16 @@ servers: ## Get the real servers that the tests run: influxd (compiled once) and
 test: ## Get the servers, then run every test: unit, documentation, integration
 	@servers=$$(tests/servers/prepare); eval "$$servers"; cargo test --locked $(if $(ARGS),-- $(ARGS))
 
-# How long the soak test goes on: rounds of kill -9, and seconds without InfluxDB.
+# How long the soak test goes on: rounds of kill -9, seconds without InfluxDB, and reloads (200 take a minute).
 ROUNDS ?= 100
 AWAY ?= 600
+RELOADS ?= 200
 
 .PHONY: soak
-soak: ## Kill it 100 times under load (ROUNDS=N), take InfluxDB away for 10 minutes (AWAY=seconds): nothing is lost
+soak: ## Kill it 100 times under load (ROUNDS=N), take InfluxDB away for 10 minutes (AWAY=seconds), reload it 200 times (RELOADS=N): nothing is lost or misjudged
 	@servers=$$(tests/servers/prepare influxd); eval "$$servers"; \
-	SOAK_ROUNDS=$(ROUNDS) SOAK_AWAY=$(AWAY) cargo test --locked --test it -- --nocapture --test-threads 1 crash:: outage::
+	SOAK_ROUNDS=$(ROUNDS) SOAK_AWAY=$(AWAY) SOAK_RELOADS=$(RELOADS) \
+	cargo test --locked --test it -- --nocapture --test-threads 1 crash:: outage:: reload_under_load::
 
 .PHONY: lint
 lint: ## Check the format, run clippy with warnings as errors, check licences and banned crates

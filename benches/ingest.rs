@@ -11,12 +11,14 @@ use bumpalo::Bump;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
-use tagline::auth::{Authenticator, Directory, Presented, Tenant};
+use tagline::auth::{Authenticator, Directory, KeySets, Presented, Tenant};
+use tagline::clock::Clock;
 use tagline::config::{self, Settings};
 use tagline::decode::{Decoded, decode};
 use tagline::encode::encode;
 use tagline::enrich::{Context, Enricher};
 use tagline::ingest::{Limits, ingest};
+use tagline::metrics::Metrics;
 use tagline::outcome::Ledger;
 
 /// Counts allocations too: enriching and encoding show none.
@@ -122,7 +124,9 @@ impl Gateway {
         let key = "bench".repeat(8);
         let settings = settings(&key);
         let directory = Arc::new(Directory::of(&settings, &Arc::new(Ledger::default())));
-        let authenticator = Authenticator::new(&settings, directory).expect("sound settings");
+        let sets =
+            KeySets::new(Clock::manual(NOW), Arc::new(Metrics::new().expect("metrics"))).expect("an HTTP client");
+        let authenticator = Authenticator::new(&settings, directory, &sets).expect("sound settings");
         let presented = Presented { write_keys: vec![key], ..Presented::default() };
         let tenant = authenticator.verify(&presented, NOW, &|| Ok(())).expect("a good key");
         Self { tenant, enricher: Enricher::new(&settings) }

@@ -19,17 +19,23 @@ pub use stop::{Signals, Stopped};
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::admit::{AddressLimit, Connections, ReplicaWatch};
+use crate::auth::{Keeper, KeySets};
 use crate::clock::Clock;
 use crate::config::{self, Settings};
 use crate::deliver::Delivery;
 use crate::http::{self, Lifecycle, Listeners, Playground, Stage, State};
 use crate::metrics::Metrics;
 use crate::outcome::Ledger;
+
+/// How long a start waits for the keys that issuers publish. Without them it goes on: their tokens get 503 until they are there.
+const ISSUER_KEYS: Duration = Duration::from_secs(2);
 
 /// Why a gateway does not start: what, where, and what to do.
 #[derive(Debug, Error)]
@@ -44,6 +50,9 @@ pub struct Gateway {
     listeners: Listeners,
     delivery: Delivery,
     outcomes: outcomes::Reporter,
+    issuer_keys: KeySets,
+    /// Fetches them until it is dropped.
+    _keeper: Keeper,
     public: SocketAddr,
     admin: SocketAddr,
 }
@@ -65,7 +74,12 @@ impl Gateway {
         let spool = spooling::open(&settings.spool, &ledger, &clock, &metrics).await;
         starting.stop().await;
         let spool = spool?;
-        let generation = generation::first(&settings, &ledger).map_err(StartError)?;
+        let issuer_keys = KeySets::new(clock.clone(), Arc::clone(&metrics)).map_err(StartError)?;
+        let generation = generation::first(&settings, &ledger, &issuer_keys).map_err(StartError)?;
+        let keeper = issuer_keys.keep();
+        let admission = generation.directory.admission().clone();
+        let replicas = ReplicaWatch::new(&admission);
+        replicas.follow(&settings.server.replicas);
         let delivery = Delivery::start(&settings, spool.clone(), clock.clone(), Arc::clone(&metrics));
         let delivery = delivery.map_err(StartError)?;
         // Before a request is taken: what it finds counted was counted before this start.
@@ -88,20 +102,41 @@ impl Gateway {
             ledger: Arc::clone(&ledger),
             metrics,
             clock: clock.clone(),
+            addresses: AddressLimit::new(&settings.server.address, &admission),
+            connections: Connections::new(
+                &settings.server.connections,
+                settings.server.address.dry_run,
+                !settings.server.trusted_proxies.is_empty(),
+            ),
+            admission,
+            replicas,
             readiness: readiness::readiness(
                 lifecycle.clone(),
                 Arc::clone(&status),
                 spool.clone(),
                 log,
                 delivery.view(),
+                issuer_keys.clone(),
             ),
             playground: playground(&settings, admin_addr),
         });
+        issuer_keys.tried(ISSUER_KEYS).await;
         let listeners = http::serve(&state, public, admin, &settings.server).map_err(unserved)?;
         lifecycle.enter(Stage::Serving);
         tracing::info!(listener = "public", address = %public_addr, "listening");
         tracing::info!(listener = "admin", address = %admin_addr, "listening");
-        Ok(Self { settings, state, status, listeners, delivery, outcomes, public: public_addr, admin: admin_addr })
+        Ok(Self {
+            settings,
+            state,
+            status,
+            listeners,
+            delivery,
+            outcomes,
+            issuer_keys,
+            _keeper: keeper,
+            public: public_addr,
+            admin: admin_addr,
+        })
     }
 
     /// Where events are taken.

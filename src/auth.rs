@@ -14,7 +14,9 @@ mod cookie;
 mod directory;
 #[cfg(test)]
 mod for_test;
+mod jwks;
 mod jwt;
+mod keys;
 mod origin;
 mod proxy;
 #[cfg(test)]
@@ -26,7 +28,9 @@ mod write_key;
 pub use authenticator::Authenticator;
 pub use code::Code;
 pub use directory::{Directory, Profile};
-pub(crate) use jwt::{check_token, library_algorithm};
+pub(crate) use jwks::Health as KeyHealth;
+pub use jwks::{Keeper, KeySets};
+pub(crate) use jwt::{TokenCheck, library_algorithm};
 pub(crate) use origin::rule_from_text;
 
 use std::collections::BTreeSet;
@@ -165,6 +169,15 @@ pub struct AuthError {
     pub detail: String,
     /// When to ask again: with [`Refusal::Unavailable`] and [`Refusal::Limited`] always.
     pub retry_after: Option<Duration>,
+}
+
+impl AuthError {
+    /// The address that the request comes from failed too often: credentials that cost something wait.
+    pub fn address_limited(retry_after: Duration) -> Self {
+        let detail = "too many credentials from this address failed, so that new ones from there wait as Retry-After says; \
+                      tokens that were verified before, and write keys, are taken";
+        Self { retry_after: Some(retry_after), ..Code::AddressLimited.because(detail) }
+    }
 }
 
 /// The class of a refusal: the HTTP room makes a status of it.

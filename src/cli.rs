@@ -108,7 +108,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Setup(args) => setup::run(args).await,
         Command::Token(args) => {
             let settings = if args.write_key { None } else { Some(good(config::load_without_destination(&sources))?) };
-            token::run(&args, settings.as_ref(), &clock, &mut io::stdout())
+            token::run(&args, settings.as_ref(), &clock, &mut io::stdout()).await
         }
         Command::Replay(args) => replay::run(args, &settings(&sources)?, clock).await,
         Command::Spool(args) => {

@@ -7,10 +7,12 @@
 mod admin;
 mod body;
 mod border;
+mod connections;
 mod extract;
 mod health;
 mod inflate;
 mod ingest;
+mod limits;
 mod playground;
 mod problem;
 mod starting;
@@ -38,8 +40,11 @@ use crate::config::Server;
 /// How long browsers may remember a preflight's answer (Chromium caps it at two hours).
 const PREFLIGHT_MAX_AGE: usize = 7200;
 
-/// How long a request's head may take to arrive.
+/// How long a request's head may take to arrive on the admin listener, and while the gateway starts.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections at once on the admin listener: probes, a scraper or two, an operator.
+const ADMIN_CONNECTIONS: usize = 128;
 
 /// How long an idle connection is kept. Longer than the idle time of the proxies in front (Caddy: 2 minutes), so that it is
 /// they who close it, and never a request that crosses our closing.
@@ -50,6 +55,7 @@ pub struct Listeners {
     public: ServerHandle,
     admin: ServerHandle,
     tasks: [tokio::task::JoinHandle<io::Result<()>>; 2],
+    _sweeper: connections::Sweeper,
 }
 
 impl Listeners {
@@ -76,12 +82,26 @@ impl Listeners {
 /// # Errors
 /// When a socket cannot be handed to the server.
 pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, settings: &Server) -> io::Result<Listeners> {
-    let public = public_server(Arc::clone(state), public, settings)?;
+    connections::allow_open_files(settings.connections.max);
+    let wires = Arc::new(connections::Wires::new(settings.connections.head_timeout, KEEP_ALIVE));
+    let sweeper = connections::Sweeper::start(Arc::clone(state), Arc::clone(&wires));
+    let public = public_server(Arc::clone(state), public, settings, wires)?;
     let admin = admin_server(Arc::clone(state), admin)?;
-    Ok(Listeners { public: public.handle(), admin: admin.handle(), tasks: [tokio::spawn(public), tokio::spawn(admin)] })
+    Ok(Listeners {
+        public: public.handle(),
+        admin: admin.handle(),
+        tasks: [tokio::spawn(public), tokio::spawn(admin)],
+        _sweeper: sweeper,
+    })
 }
 
-fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) -> io::Result<dev::Server> {
+fn public_server(
+    state: Arc<State>,
+    listener: TcpListener,
+    settings: &Server,
+    wires: Arc<connections::Wires>,
+) -> io::Result<dev::Server> {
+    let accepting = Arc::clone(&state);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
@@ -92,8 +112,11 @@ fn public_server(state: Arc<State>, listener: TcpListener, settings: &Server) ->
             .service(health::healthz)
             .default_service(web::to(problem::not_found))
     })
+    .on_connect(move |stream, extensions| connections::accept(&accepting, &wires, stream, extensions))
+    // For each worker. Ours is exact over all of them; those that it cuts are still the worker's for a moment.
+    .max_connections(settings.connections.max.saturating_add(1024))
     .listen(listener)?
-    .client_request_timeout(HEAD_TIMEOUT)
+    .client_request_timeout(settings.connections.head_timeout)
     .keep_alive(KEEP_ALIVE)
     // What is in flight gets half of the time; the other half is for the flush.
     .shutdown_timeout((settings.drain_timeout / 2).as_secs().max(1))
@@ -114,6 +137,7 @@ fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Ser
     })
     .listen(listener)?
     .workers(1)
+    .max_connections(ADMIN_CONNECTIONS)
     .client_request_timeout(HEAD_TIMEOUT)
     .shutdown_timeout(1)
     .disable_signals();

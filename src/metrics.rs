@@ -80,6 +80,48 @@ impl SpoolFind {
     }
 }
 
+/// How one fetch of an issuer's keys ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFetch {
+    /// Other keys than before.
+    Changed,
+    /// The same keys once more.
+    Unchanged,
+    /// 304: the same, without a body.
+    NotModified,
+    /// No connection, or one that broke off.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// A redirect, which is not followed.
+    Redirect,
+    /// Another status than 200 and 304.
+    Status,
+    /// An answer above the size that is read.
+    TooLarge,
+    /// No set of keys.
+    Malformed,
+    /// A set without a key that the issuer's algorithms could use.
+    NoKey,
+}
+
+impl KeyFetch {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::NotModified => "not_modified",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Redirect => "redirect",
+            Self::Status => "status",
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::NoKey => "no_usable_key",
+        }
+    }
+}
+
 /// All metrics of the process. Shared by `Arc`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -101,6 +143,7 @@ pub struct Metrics {
     fsync_seconds: Histogram,
     spool_records: IntCounterVec,
     settings: SettingsMetrics,
+    jwks_fetches: IntCounterVec,
 }
 
 impl Metrics {
@@ -175,6 +218,10 @@ impl Metrics {
                 &["found"],
             )?,
             settings: SettingsMetrics::new()?,
+            jwks_fetches: IntCounterVec::new(
+                Opts::new("tagline_jwks_fetches_total", "Fetches of issuers' published keys, by how they ended"),
+                &["result"],
+            )?,
             registry,
         };
         metrics.register()?;
@@ -204,7 +251,8 @@ impl Metrics {
         self.registry.register(Box::new(self.spool_points.clone()))?;
         self.registry.register(Box::new(self.spool_oldest_seconds.clone()))?;
         self.registry.register(Box::new(self.fsync_seconds.clone()))?;
-        self.registry.register(Box::new(self.spool_records.clone()))
+        self.registry.register(Box::new(self.spool_records.clone()))?;
+        self.registry.register(Box::new(self.jwks_fetches.clone()))
     }
 
     /// A request to an ingest route was answered.
@@ -238,6 +286,11 @@ impl Metrics {
     /// Something was found in the spool's log, so many times.
     pub fn spool_found(&self, find: SpoolFind, count: u64) {
         self.spool_records.with_label_values(&[find.as_str()]).inc_by(count);
+    }
+
+    /// One fetch of an issuer's keys ended.
+    pub fn issuer_keys_fetched(&self, result: KeyFetch) {
+        self.jwks_fetches.with_label_values(&[result.as_str()]).inc();
     }
 
     /// Free tags were left out.

@@ -8,37 +8,39 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::Clock;
+use governor::clock::{Clock, Reference};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use super::Exceeded;
+use super::{Exceeded, Limit};
 
 type Limiter<C> = RateLimiter<NotKeyed, InMemoryState, C, StateInformationMiddleware>;
 
 /// Cells (points or bytes) a second, with a burst. Intervals are whole nanoseconds: at 10 million a second the true rate is at
 /// most 1% above the one that was asked for.
 pub(super) struct Rate<C: Clock> {
-    limit: &'static str,
+    limit: Limit,
     /// As governor sees it: its burst is the tenant's burst and the overdraft.
     quota: Quota,
     /// The most cells of one charge; the overdraft is one less.
     largest: u32,
     limiter: Limiter<C>,
+    /// Shut until then, whatever the limiter says: what was owed under other terms.
+    shut: Option<C::Instant>,
     /// The last charge left less than one cell, so that the tenant may be in debt still.
     spent: bool,
 }
 
 impl<C: Clock + Clone> Rate<C> {
     /// `per_second` and `burst` cells, at least one of each, and charges of up to `largest` cells.
-    pub(super) fn new(limit: &'static str, per_second: u32, burst: u32, largest: u32, clock: C) -> Self {
+    pub(super) fn new(limit: Limit, per_second: u32, burst: u32, largest: u32, clock: C) -> Self {
         let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         // Both together are a u32 of governor's.
         let largest = largest.clamp(1, u32::MAX / 2);
         let room = burst.max(1).saturating_add(largest - 1);
         let quota = Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(room));
-        Self { limit, quota, largest, limiter: full(quota, clock), spent: false }
+        Self { limit, quota, largest, limiter: full(quota, clock), shut: None, spent: false }
     }
 
     /// Whether a cell is left, and if not, when it will be. Takes nothing.
@@ -46,22 +48,71 @@ impl<C: Clock + Clone> Rate<C> {
         if !self.spent {
             return Ok(());
         }
-        // Governor has no look without taking. But to ask for all of its room is one: refused, it says when all of it will be
-        // there; granted, all of it was there, and a limiter that has all its room is a new one.
-        let Ok(Err(not_until)) = self.limiter.check_n(self.quota.burst_size()) else {
-            self.limiter = full(self.quota, self.limiter.clock().clone());
-            self.spent = false;
-            return Ok(());
-        };
-        let until_full = not_until.wait_time_from(self.limiter.clock().now());
         // With `largest` cells of the room there, one lies above the overdraft.
-        let above = self.quota.burst_size().get() - self.largest;
-        let retry_after = until_full.saturating_sub(self.interval().saturating_mul(above));
+        let retry_after = match self.until_open() {
+            Duration::ZERO => self.until_full().saturating_sub(self.interval().saturating_mul(self.burst() - 1)),
+            shut => shut,
+        };
         if !retry_after.is_zero() {
             return Err(Exceeded { limit: self.limit, retry_after });
         }
         self.spent = false;
         Ok(())
+    }
+
+    /// When all of the room is there, the burst and the overdraft; while it is shut, when it opens. Takes nothing.
+    pub(super) fn until_full(&mut self) -> Duration {
+        let shut = self.until_open();
+        if !shut.is_zero() {
+            return shut;
+        }
+        // Governor has no look without taking. But to ask for all of its room is one: refused, it says when all of it will be
+        // there; granted, all of it was there, and a limiter that has all its room is a new one.
+        if let Ok(Err(not_until)) = self.limiter.check_n(self.quota.burst_size()) {
+            return not_until.wait_time_from(self.limiter.clock().now());
+        }
+        self.limiter = full(self.quota, self.limiter.clock().clone());
+        self.spent = false;
+        Duration::ZERO
+    }
+
+    /// Other terms from now on. Who waits, waits for as long as before, so that what somebody was told stays true; what was taken of the
+    /// burst is taken of the new one, but for its last cell, so that nobody falls into debt by a change, and none hands anything out.
+    pub(super) fn change(&mut self, per_second: u32, burst: u32, largest: u32) {
+        let clock = self.limiter.clock().clone();
+        let mut next = Self::new(self.limit, per_second, burst, largest, clock.clone());
+        if let Err(exceeded) = self.solvent() {
+            next.shut = Some(clock.now() + exceeded.retry_after.into());
+            next.spent = true;
+        } else {
+            next.take_of_burst(self.until_full().as_nanos().div_ceil(self.interval().as_nanos()));
+        }
+        *self = next;
+    }
+
+    /// How long it is shut still. When that is over, the first cell is there, and those that came since.
+    fn until_open(&mut self) -> Duration {
+        let Some(open) = self.shut else {
+            return Duration::ZERO;
+        };
+        let now = self.limiter.clock().now();
+        if open > now {
+            return open.duration_since(now).into();
+        }
+        self.shut = None;
+        self.limiter = full(self.quota, self.limiter.clock().clone());
+        let since: Duration = now.duration_since(open).into();
+        self.take_of_burst(u128::from(self.burst() - 1).saturating_sub(since.as_nanos() / self.interval().as_nanos()));
+        Duration::ZERO
+    }
+
+    /// Takes so many cells of a limiter that is full, and leaves one of the burst.
+    fn take_of_burst(&mut self, cells: u128) {
+        let cells = u32::try_from(cells).unwrap_or(u32::MAX).min(self.burst() - 1);
+        if let Some(cells) = NonZeroU32::new(cells) {
+            // All of the room is there, so it fits.
+            let _ = self.limiter.check_n(cells);
+        }
     }
 
     /// Charges all `cells` (more than the largest charge cost that) and goes into debt for what is not there. Only for who is
@@ -74,12 +125,16 @@ impl<C: Clock + Clone> Rate<C> {
             Ok(Ok(state)) => state.remaining_burst_capacity(),
             Ok(Err(_)) | Err(_) => 0,
         };
-        self.spent = left < self.largest;
+        self.spent = left < self.largest || self.shut.is_some();
     }
 
     /// Whether [`solvent`](Self::solvent) may say no.
     pub(super) fn spent(&self) -> bool {
         self.spent
+    }
+
+    fn burst(&self) -> u32 {
+        self.quota.burst_size().get() - (self.largest - 1)
     }
 
     /// The time in which one cell comes back.

@@ -1,5 +1,8 @@
 //! The promises of admission, with governor's own clock standing still until a test moves it.
 
+mod addresses;
+mod changes;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::thread;
@@ -8,7 +11,7 @@ use std::time::Duration;
 use governor::clock::FakeRelativeClock;
 use proptest::prelude::*;
 
-use super::{Exceeded, Quota};
+use super::{Exceeded, Limit, Quota};
 use crate::config::Limits;
 
 fn limits(points_per_second: u32, burst: u32, bytes_per_second: Option<u32>) -> Limits {
@@ -42,7 +45,7 @@ fn a_burst_passes_and_then_the_rate_holds() {
     let (quota, clock) = quota(limits(10, 50, None), 1, 20, 1024);
     assert_eq!(drain(&quota), 50);
     let refused = send(&quota, 0, 1).unwrap_err();
-    assert_eq!(refused, Exceeded { limit: "points_per_second", retry_after: Duration::from_millis(100) });
+    assert_eq!(refused, Exceeded { limit: Limit::PointsPerSecond, retry_after: Duration::from_millis(100) });
     clock.advance(Duration::from_secs(1));
     assert_eq!(drain(&quota), 10);
 }
@@ -76,7 +79,7 @@ fn what_is_larger_than_the_largest_request_costs_that_and_passes() {
     for _ in 0..2 {
         assert_eq!(send(&quota, 11, 6), Ok(()));
         let refused = send(&quota, 11, 6).unwrap_err();
-        assert_eq!(refused, Exceeded { limit: "points_per_second", retry_after: Duration::from_secs(1) });
+        assert_eq!(refused, Exceeded { limit: Limit::PointsPerSecond, retry_after: Duration::from_secs(1) });
         clock.advance(Duration::from_secs(5));
     }
 }
@@ -88,7 +91,7 @@ fn a_batch_is_admitted_whole_and_what_the_budget_did_not_hold_is_debt() {
     // 40 are left: 20 are owed, and one more must be there.
     assert_eq!(send(&quota, 0, 60), Ok(()));
     let refused = quota.enter().unwrap_err();
-    assert_eq!(refused, Exceeded { limit: "points_per_second", retry_after: Duration::from_millis(2_100) });
+    assert_eq!(refused, Exceeded { limit: Limit::PointsPerSecond, retry_after: Duration::from_millis(2_100) });
     clock.advance(refused.retry_after - Duration::from_nanos(1));
     assert!(quota.enter().is_err(), "a nanosecond early");
     clock.advance(Duration::from_nanos(1));
@@ -124,7 +127,7 @@ fn of_many_requests_past_the_door_only_one_goes_into_debt_and_the_refused_cost_n
     }
     let answers: Vec<_> = permits.iter().map(|permit| permit.charge_points(9)).collect();
     // 1 left after the first, 8 owed after the second.
-    let refused = Exceeded { limit: "points_per_second", retry_after: Duration::from_millis(900) };
+    let refused = Exceeded { limit: Limit::PointsPerSecond, retry_after: Duration::from_millis(900) };
     assert_eq!(answers[..2], [Ok(()), Ok(())]);
     assert_eq!(answers[2..], [Err(refused); 6]);
     assert!(quota.enter().is_err());
@@ -151,7 +154,7 @@ fn a_body_that_is_no_telemetry_pays_for_its_bytes_and_for_no_points() {
     permit.charge_bytes(100).unwrap();
     drop(permit);
     let refused = quota.enter().unwrap_err();
-    assert_eq!(refused, Exceeded { limit: "bytes_per_second", retry_after: Duration::from_millis(10) });
+    assert_eq!(refused, Exceeded { limit: Limit::BytesPerSecond, retry_after: Duration::from_millis(10) });
     clock.advance(refused.retry_after);
     assert_eq!(drain(&quota), 5);
 }
@@ -161,7 +164,7 @@ fn a_body_larger_than_the_byte_rate_can_still_pass() {
     let (quota, clock) = quota(limits(1_000, 1_000, Some(100)), 1, 10, 4_096);
     assert_eq!(send(&quota, 4_096, 1), Ok(()));
     let refused = send(&quota, 4_096, 1).unwrap_err();
-    assert_eq!(refused, Exceeded { limit: "bytes_per_second", retry_after: Duration::from_millis(10) });
+    assert_eq!(refused, Exceeded { limit: Limit::BytesPerSecond, retry_after: Duration::from_millis(10) });
     clock.advance(refused.retry_after);
     assert_eq!(send(&quota, 4_096, 1), Ok(()));
     assert_eq!(quota.enter().unwrap_err().retry_after, Duration::from_millis(40_960));
@@ -169,7 +172,7 @@ fn a_body_larger_than_the_byte_rate_can_still_pass() {
 
 #[test]
 fn the_wait_is_the_longer_of_points_and_bytes() {
-    for (bytes, limit, wait) in [(1_000, "bytes_per_second", 90_000), (101, "points_per_second", 500)] {
+    for (bytes, limit, wait) in [(1_000, Limit::BytesPerSecond, 90_000), (101, Limit::PointsPerSecond, 500)] {
         let (quota, _) = quota(limits(100, 100, Some(10)), 1, 100, 1_000);
         assert_eq!(send(&quota, 899, 51), Ok(()));
         assert_eq!(send(&quota, bytes, 98), Ok(()));
@@ -194,7 +197,7 @@ fn places_in_flight_are_bounded_and_given_back() {
     let first = quota.enter().unwrap();
     let second = quota.enter().unwrap();
     let refused = quota.enter().unwrap_err();
-    assert_eq!(refused, Exceeded { limit: "in_flight", retry_after: Duration::from_secs(1) });
+    assert_eq!(refused, Exceeded { limit: Limit::InFlight, retry_after: Duration::from_secs(1) });
     drop(first);
     assert_eq!(quota.in_flight(), 1);
     let _third = quota.enter().unwrap();
@@ -281,7 +284,7 @@ fn assert_windows(admitted: &[(u128, u128)], interval: u128, burst: u128, larges
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(crate::property::config(2_000))]
 
     /// Whatever was sent before, finished or not: after `retry_after` the refused request passes, whatever it holds, and a moment
     /// before it the door is still shut.

@@ -2,13 +2,18 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::reload::Status;
 use super::spooling::{left_by_fsync, log_dir};
+use crate::auth::{KeyHealth, KeySets};
 use crate::config::{Durability, OnFull, SpoolSettings};
 use crate::deliver::{LaneState, View};
 use crate::http::{Check, CheckStatus, Lifecycle, Readiness};
 use crate::spool::{Health, Pending, Spool};
+
+/// How long an issuer's keys may be out of reach before somebody should look: the old ones verify what they did before.
+const KEYS_STALE: Duration = Duration::from_secs(300);
 
 /// What the checks of the spool need to know of the settings.
 pub(super) struct Log {
@@ -29,6 +34,7 @@ pub(super) fn readiness(
     spool: Spool,
     log: Log,
     delivery: View,
+    issuer_keys: KeySets,
 ) -> Readiness {
     let checks = move || {
         let health = spool.health();
@@ -36,6 +42,7 @@ pub(super) fn readiness(
         checks.extend(log.set_aside(&health));
         checks.extend(log.left());
         checks.extend(delivery.lanes().into_iter().map(|(bucket, lane)| lane_check(&bucket, &lane)));
+        checks.extend(issuer_keys.health().iter().map(|(issuer, health)| issuer_check(issuer, health)));
         checks
     };
     Readiness { lifecycle, checks: Box::new(checks) }
@@ -106,4 +113,23 @@ fn lane_check(bucket: &str, lane: &LaneState) -> Check {
         LaneState::Paused(why) => (CheckStatus::Degraded, Some(why.clone())),
     };
     check(&format!("destination:{bucket}"), status, detail)
+}
+
+/// Whether an issuer's published keys are there and fresh. Never a failure: other replicas would not reach them either.
+pub(super) fn issuer_check(issuer: &str, health: &KeyHealth) -> Check {
+    let name = format!("issuer:{issuer}");
+    let url = &health.url;
+    let detail = match (&health.failing, health.loaded) {
+        (Some((_, why)), false) => {
+            format!("its keys could not be fetched yet from {url}: {why}. Its tokens get 503 until then")
+        }
+        (None, false) => format!("its keys are just fetched from {url}. Its tokens get 503 until then"),
+        (Some((since, why)), true) if *since >= KEYS_STALE => format!(
+            "its keys could not be fetched from {url} for {} minutes: {why}. Those from before stay in force; tokens signed with newer ones get \
+             503, and keys that the issuer withdrew are still taken",
+            since.as_secs() / 60
+        ),
+        _ => return check(&name, CheckStatus::Ok, None),
+    };
+    check(&name, CheckStatus::Degraded, Some(detail))
 }

@@ -22,6 +22,7 @@ use tokio::signal::unix::Signal;
 use tokio::task::{block_in_place, spawn_blocking};
 
 use super::{field_types, generation};
+use crate::auth::KeySets;
 use crate::config::{self, Files, Loaded, Settings, Sources};
 use crate::deliver::Controls;
 use crate::http::State;
@@ -60,6 +61,7 @@ pub(super) struct Reloader {
     /// The settings in force: of what takes a restart, those of the start.
     pub(super) settings: Settings,
     pub(super) state: Arc<State>,
+    pub(super) issuer_keys: KeySets,
     pub(super) controls: Controls,
     pub(super) status: Arc<Status>,
 }
@@ -137,12 +139,14 @@ impl Reloader {
         let (settings, waiting) = restart::in_a_running_process(&self.settings, fresh)?;
         let types = field_types::compare(&settings.spool.dir, &settings.catalog)?;
         let delivery = self.controls.prepare(&settings)?;
-        let next = generation::next(&self.state.generation.load(), &settings, &self.state.ledger)?;
+        let next = generation::next(&self.state.generation.load(), &settings, &self.state.ledger, &self.issuer_keys)?;
         types.keep()?;
         // From here on nothing fails.
         let number = next.number;
         self.controls.apply(delivery);
         self.state.generation.store(Arc::new(next));
+        self.state.replicas.follow(&settings.server.replicas);
+        self.state.addresses.change(&settings.server.address);
         self.settings = settings;
         self.status.in_force(number, self.state.clock.now(), waiting);
         Ok(())

@@ -111,6 +111,7 @@ impl Gateway {
             files: origin.files,
             settings: self.settings.clone(),
             state: Arc::clone(&self.state),
+            issuer_keys: self.issuer_keys.clone(),
             controls: self.delivery.controls(),
             status: Arc::clone(&self.status),
         }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::UnixNanos;
 use crate::config::{Require, Settings, TenantId};
 
+use super::jwks::KeySets;
 use super::origin::{Origin, Rule, Tuple};
 use super::proxy::{Sender, TrustedProxies};
 use super::token::Tokens;
@@ -36,14 +38,15 @@ pub(super) struct Proven {
 }
 
 impl Authenticator {
-    /// Reads keys and rules. The error names the setting that is wrong and never holds a secret.
-    pub fn new(settings: &Settings, directory: Arc<Directory>) -> Result<Self, String> {
+    /// Reads keys and rules; keys that issuers publish are read from `sets` as they come. The error names the setting that is wrong
+    /// and never holds a secret.
+    pub fn new(settings: &Settings, directory: Arc<Directory>, sets: &KeySets) -> Result<Self, String> {
         let mut origins = HashMap::new();
         for (id, tenant) in &settings.tenants {
             origins.insert(id.clone(), write_key::listed_origins(id, tenant)?);
         }
         Ok(Self {
-            tokens: Tokens::new(settings)?,
+            tokens: Tokens::new(settings, sets)?,
             keys: KeyRing::new(&settings.tenants)?,
             proxies: TrustedProxies::new(&settings.server),
             cookie: settings.server.token_cookie.clone(),
@@ -95,6 +98,16 @@ impl Authenticator {
             ));
         }
         self.admit(proven, &origin, by_cookie, now)
+    }
+
+    /// Who sends, as far as it is known: see [`TrustedProxies::client`]. No proof of anything.
+    pub fn client_address(&self, presented: &Presented<'_>) -> Option<IpAddr> {
+        self.proxies.client(presented)
+    }
+
+    /// Whether this is the address of a trusted proxy: nobody's own.
+    pub fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.lists(peer)
     }
 
     /// Every credential of the request, verified; the cheap ones first, so that a bad one costs no signature check.

@@ -12,6 +12,7 @@ pub enum Code {
     TokenMalformed,
     TokenTooLarge,
     TokenSignature,
+    TokenKeyUnknown,
     TokenIssuerUnknown,
     TokenAudience,
     TokenExpired,
@@ -35,15 +36,18 @@ pub enum Code {
     OriginNotAllowed,
     OriginMalformed,
     HeaderDuplicated,
+    AddressLimited,
+    IssuerKeysLoading,
 }
 
 impl Code {
-    /// Every code, 401 first.
-    pub const ALL: [Self; 27] = [
+    /// Every code, 401 first, 503 last.
+    pub const ALL: [Self; 30] = [
         Self::CredentialMissing,
         Self::TokenMalformed,
         Self::TokenTooLarge,
         Self::TokenSignature,
+        Self::TokenKeyUnknown,
         Self::TokenIssuerUnknown,
         Self::TokenAudience,
         Self::TokenExpired,
@@ -67,6 +71,8 @@ impl Code {
         Self::OriginNotAllowed,
         Self::OriginMalformed,
         Self::HeaderDuplicated,
+        Self::IssuerKeysLoading,
+        Self::AddressLimited,
     ];
 
     /// The stable name, as it stands in answers.
@@ -76,6 +82,7 @@ impl Code {
             Self::TokenMalformed => "token_malformed",
             Self::TokenTooLarge => "token_too_large",
             Self::TokenSignature => "token_signature",
+            Self::TokenKeyUnknown => "token_key_unknown",
             Self::TokenIssuerUnknown => "token_issuer_unknown",
             Self::TokenAudience => "token_audience",
             Self::TokenExpired => "token_expired",
@@ -99,16 +106,19 @@ impl Code {
             Self::OriginNotAllowed => "origin_not_allowed",
             Self::OriginMalformed => "origin_malformed",
             Self::HeaderDuplicated => "header_duplicated",
+            Self::AddressLimited => "address_limited",
+            Self::IssuerKeysLoading => "issuer_keys_loading",
         }
     }
 
-    /// Its class: 401 or 403.
+    /// Its class: 401, 403, 429 or 503.
     pub fn kind(self) -> Refusal {
         match self {
             Self::CredentialMissing
             | Self::TokenMalformed
             | Self::TokenTooLarge
             | Self::TokenSignature
+            | Self::TokenKeyUnknown
             | Self::TokenIssuerUnknown
             | Self::TokenAudience
             | Self::TokenExpired
@@ -132,6 +142,8 @@ impl Code {
             | Self::OriginNotAllowed
             | Self::OriginMalformed
             | Self::HeaderDuplicated => Refusal::Forbidden,
+            Self::IssuerKeysLoading => Refusal::Unavailable,
+            Self::AddressLimited => Refusal::Limited,
         }
     }
 

@@ -8,9 +8,9 @@ mod vouched;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::admit::{Quota, SeriesBudget};
+use crate::admit::{Admission, Quota, SeriesBudget};
 use crate::clock::UnixNanos;
-use crate::config::{Replicas, Settings, TenantId, TenantSettings, Unknown};
+use crate::config::{Settings, TenantId, TenantSettings, Unknown};
 use crate::outcome::{Account, Ledger};
 
 use super::{AuthError, Code};
@@ -45,7 +45,7 @@ pub struct Directory {
 /// What all tenants of one generation of settings have in common.
 #[derive(Debug)]
 struct Common {
-    replicas: Replicas,
+    admission: Admission,
     max_events: usize,
     max_body: usize,
     bucket: Arc<str>,
@@ -67,10 +67,14 @@ impl Directory {
     }
 
     fn build(settings: &Settings, ledger: &Arc<Ledger>, before: Option<&Self>) -> Self {
-        let common = Common::of(settings, ledger);
+        let admission = before.map_or_else(
+            || Admission::new(settings.server.replicas.at_start()),
+            |before| before.common.admission.clone(),
+        );
+        let common = Common::of(settings, ledger, admission);
         let profile = |id: &TenantId, tenant: &TenantSettings| {
-            let before = before.and_then(|all| Some((all.get(id)?, &all.common)));
-            Arc::new(common.profile(id, tenant, before.as_ref().map(|(profile, common)| (&**profile, *common))))
+            let before = before.and_then(|all| all.get(id));
+            Arc::new(common.profile(id, tenant, before.as_deref()))
         };
         let listed: HashMap<_, _> =
             settings.tenants.iter().map(|(id, tenant)| (id.clone(), profile(id, tenant))).collect();
@@ -86,6 +90,11 @@ impl Directory {
             }
         };
         Self { listed, vouched, common }
+    }
+
+    /// What the tenants' quotas share, through all reloads.
+    pub fn admission(&self) -> &Admission {
+        &self.common.admission
     }
 
     /// The tenant of this id, listed or vouched for before.
@@ -118,10 +127,10 @@ pub(super) fn unknown() -> AuthError {
 }
 
 impl Common {
-    fn of(settings: &Settings, ledger: &Arc<Ledger>) -> Self {
+    fn of(settings: &Settings, ledger: &Arc<Ledger>, admission: Admission) -> Self {
         let server = &settings.server;
         Self {
-            replicas: server.replicas.clone(),
+            admission,
             max_events: server.max_events,
             max_body: server.max_body,
             bucket: settings.default_bucket(),
@@ -129,19 +138,19 @@ impl Common {
         }
     }
 
-    /// Whether the same limits make the same quota as in `other`.
-    fn rates_as(&self, other: &Self) -> bool {
-        (&self.replicas, self.max_events, self.max_body) == (&other.replicas, other.max_events, other.max_body)
-    }
-
     /// A tenant's profile, with the budgets that it had `before`.
-    fn profile(&self, id: &TenantId, settings: &TenantSettings, before: Option<(&Profile, &Self)>) -> Profile {
+    fn profile(&self, id: &TenantId, settings: &TenantSettings, before: Option<&Profile>) -> Profile {
         let limits = &settings.limits;
-        let kept = before.filter(|(profile, common)| profile.settings.limits == *limits && self.rates_as(common));
-        let (quota, series) = match kept {
-            Some((profile, _)) => (Arc::clone(&profile.quota), Arc::clone(&profile.series)),
+        let (quota, series) = match before {
+            Some(before) => {
+                let series = match before.settings.limits == *limits {
+                    true => Arc::clone(&before.series),
+                    false => Arc::new(before.series.reloaded(limits)),
+                };
+                (before.quota.reloaded(*limits, self.max_events, self.max_body), series)
+            }
             None => {
-                let quota = Quota::new(*limits, self.replicas.at_start(), self.max_events, self.max_body);
+                let quota = Quota::new(*limits, self.admission.clone(), self.max_events, self.max_body);
                 (Arc::new(quota), Arc::new(SeriesBudget::new(limits)))
             }
         };

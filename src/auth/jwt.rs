@@ -1,22 +1,25 @@
 //! JSON Web Tokens: whose key may have signed this, with which algorithms, and did it?
 //!
 //! The token chooses only *which issuer* it claims to be of. That issuer's settings choose the key and the algorithms: the
-//! header's `alg` must be one of them, and its `jwk`, `jku`, `x5u`, `x5c` and `kid` are not read at all.
+//! header's `alg` must be one of them, its `kid` only chooses among the keys that the issuer itself publishes, and its `jwk`,
+//! `jku`, `x5u` and `x5c` are not read at all.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, crypto};
-use secrecy::ExposeSecret;
+use jsonwebtoken::{Algorithm, crypto};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
-use crate::clock::UnixNanos;
-use crate::config::{self, Issuer, IssuerKey, TenantId, UPLOAD_ISSUER};
+use crate::clock::{Clock, UnixNanos};
+use crate::config::{self, Issuer, TenantId, UPLOAD_ISSUER};
+use crate::metrics::Metrics;
 
 use super::claims::{Claims, TenantClaim};
+use super::jwks::KeySets;
+use super::keys::Keys;
 use super::origin::Origin;
 use super::token::{Parts, Statement, Verdict};
 use super::{AuthError, Code, Proof, Rights};
@@ -30,7 +33,7 @@ pub(super) struct Verifier {
     audience: Vec<String>,
     /// By name in the header; the value is what is verified with.
     algorithms: Vec<(&'static str, Algorithm)>,
-    key: DecodingKey,
+    keys: Keys,
     tenant_claim: TenantClaim,
     /// What the claim's values stand for; empty: each for itself.
     tenants: BTreeMap<String, TenantId>,
@@ -42,23 +45,25 @@ pub(super) struct Verifier {
 /// The keys of an issuer as they were when a verdict was found by them.
 pub(super) struct KeysSeen {
     issuer: Arc<Verifier>,
-    epoch: u64,
+    version: u64,
 }
 
 /// What is read of a header. Everything else that it may say is the sender's wish.
 #[derive(Deserialize)]
 pub(super) struct Header {
     pub(super) alg: String,
+    /// Chooses among published keys; read as anything, for an issuer with one key does not look at it.
+    pub(super) kid: Option<Value>,
     /// Extensions that must be understood (RFC 7515 section 4.1.11): there is none that we do.
     pub(super) crit: Option<IgnoredAny>,
 }
 
 impl Issuers {
     /// Reads the keys of all issuers; the error says which setting is wrong.
-    pub(super) fn new(issuers: &BTreeMap<String, Issuer>) -> Result<Self, String> {
+    pub(super) fn new(issuers: &BTreeMap<String, Issuer>, sets: &KeySets) -> Result<Self, String> {
         let mut all: HashMap<String, Arc<Verifier>> = HashMap::new();
         for (name, issuer) in issuers {
-            let verifier = Verifier::new(name, issuer).map_err(|why| format!("issuers.{name}: {why}"))?;
+            let verifier = Verifier::new(name, issuer, sets).map_err(|why| format!("issuers.{name}: {why}"))?;
             if let Some(other) = all.insert(issuer.issuer.clone(), Arc::new(verifier)) {
                 return Err(format!(
                     "issuers.{name}.issuer is also that of issuers.{}: a token's iss must choose one key; join the two",
@@ -84,9 +89,17 @@ impl Issuers {
         let window = parts.claims.window(issuer.leeway)?;
         window.check(now)?;
         // Before the keys are looked at: a change meanwhile makes the verdict one of the old keys.
-        let keys = KeysSeen { epoch: issuer.epoch(), issuer: Arc::clone(issuer) };
+        let keys = KeysSeen { version: issuer.keys.version(), issuer: Arc::clone(issuer) };
         may_cost()?;
-        let says = issuer.check_signature(pinned, parts).and_then(|()| issuer.read(&parts.claims));
+        let key = issuer.keys.choose(parts.header.kid.as_ref(), pinned, now)?;
+        let says = match crypto::verify(parts.signature, parts.message.as_bytes(), key.material(), pinned) {
+            Ok(true) => issuer.read(&parts.claims),
+            _ => {
+                issuer.keys.doubt(parts.header.kid.as_ref(), now);
+                Err(Code::TokenSignature
+                    .because("the token was not signed with its issuer's key, or was changed after"))
+            }
+        };
         Ok(Verdict { window, says, keys: Some(keys) })
     }
 }
@@ -94,19 +107,40 @@ impl Issuers {
 impl KeysSeen {
     /// Whether the issuer still has them.
     pub(super) fn unchanged(&self) -> bool {
-        self.issuer.epoch() == self.epoch
+        self.issuer.keys.version() == self.version
     }
 }
 
-/// Whether a token would be taken from these issuers; the command that mints tokens asks before it hands one out.
-pub(crate) fn check_token(issuers: &BTreeMap<String, Issuer>, token: &str, now: UnixNanos) -> Result<(), String> {
-    let issuers = Issuers::new(issuers)?;
-    let check = |parts: Parts<'_>| issuers.check(&parts, now, &|| Ok(()))?.on(&Origin::Absent, now);
-    Parts::read(token).and_then(check).map(|_| ()).map_err(|refused| refused.to_string())
+/// Says whether a token would be taken from these issuers: for commands, which ask once and have no task that keeps keys fresh.
+pub(crate) struct TokenCheck {
+    issuers: Issuers,
+    sets: KeySets,
+}
+
+impl TokenCheck {
+    /// Fetches the keys that the issuers publish, once. Those that could not be fetched are not there.
+    pub(crate) async fn new(issuers: &BTreeMap<String, Issuer>, clock: &Clock) -> Result<Self, String> {
+        let metrics = Metrics::new().map_err(|e| e.to_string())?;
+        let sets = KeySets::new(clock.clone(), Arc::new(metrics))?;
+        let issuers = Issuers::new(issuers, &sets)?;
+        sets.run_due().await;
+        Ok(Self { issuers, sets })
+    }
+
+    /// The `kid`s that an issuer publishes.
+    pub(crate) fn kids(&self, issuer: &str) -> Vec<String> {
+        self.sets.kids(issuer)
+    }
+
+    /// Whether this token holds.
+    pub(crate) fn check(&self, token: &str, now: UnixNanos) -> Result<(), String> {
+        let check = |parts: Parts<'_>| self.issuers.check(&parts, now, &|| Ok(()))?.on(&Origin::Absent, now);
+        Parts::read(token).and_then(check).map(|_| ()).map_err(|refused| refused.to_string())
+    }
 }
 
 impl Verifier {
-    fn new(name: &str, issuer: &Issuer) -> Result<Self, String> {
+    fn new(name: &str, issuer: &Issuer, sets: &KeySets) -> Result<Self, String> {
         if issuer.issuer.starts_with(UPLOAD_ISSUER) {
             return Err(format!(
                 "issuer begins with \"{UPLOAD_ISSUER}\", as the tenants' own upload tokens do: name another"
@@ -116,35 +150,17 @@ impl Verifier {
             return Err("audience is empty: name at least one, or any token of this issuer would be taken".to_owned());
         }
         let algorithms: Vec<_> = issuer.algorithms.iter().map(|a| (name_of(*a), library_algorithm(*a))).collect();
-        let family =
-            algorithms.first().map(|(_, first)| first.family()).ok_or("algorithms is empty: name at least one")?;
-        if algorithms.iter().any(|(_, a)| a.family() != family) {
-            return Err("algorithms need keys of different kinds: one issuer has one key".to_owned());
-        }
-        let key = decoding_key(&issuer.key, family)?;
-        for (name, algorithm) in &algorithms {
-            if let Some(check) = public_key_algorithm(*algorithm) {
-                let bytes = key.try_get_as_bytes().map_err(|e| e.to_string())?;
-                ParsedPublicKey::new(check, bytes)
-                    .map_err(|_| format!("public_key_file holds no key that {name} can be verified with"))?;
-            }
-        }
         Ok(Self {
             name: name.to_owned(),
             audience: issuer.audience.clone(),
+            keys: Keys::new(name, &issuer.key, &algorithms, sets)?,
             algorithms,
-            key,
             tenant_claim: TenantClaim::new(&issuer.tenant_claim),
             tenants: issuer.tenants.clone(),
             denied_jti: issuer.denied_jti.clone(),
             denied_sub: issuer.denied_sub.clone(),
             leeway: issuer.leeway,
         })
-    }
-
-    /// Changes when the issuer's keys do.
-    fn epoch(&self) -> u64 {
-        0
     }
 
     /// The algorithm of a header, if it is one that the issuer is pinned to.
@@ -163,58 +179,6 @@ impl Verifier {
         let tenant = claims.tenant(&self.tenant_claim, &self.tenants)?;
         Ok(Statement { tenant, proof: Proof::Jwt(self.name.clone()), rights: Rights::All, origin: None })
     }
-
-    fn check_signature(&self, pinned: Algorithm, parts: &Parts<'_>) -> Result<(), AuthError> {
-        match crypto::verify(parts.signature, parts.message.as_bytes(), &self.key, pinned) {
-            Ok(true) => Ok(()),
-            _ => {
-                Err(Code::TokenSignature
-                    .because("the token was not signed with its issuer's key, or was changed after"))
-            }
-        }
-    }
-}
-
-fn decoding_key(key: &IssuerKey, family: AlgorithmFamily) -> Result<DecodingKey, String> {
-    match (key, family) {
-        (IssuerKey::Hmac(secret), AlgorithmFamily::Hmac) => {
-            Ok(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
-        }
-        (IssuerKey::Hmac(_), _) => Err("hmac_secret goes with HS algorithms only: give public_key_file".to_owned()),
-        (IssuerKey::PublicPem { .. }, AlgorithmFamily::Hmac) => {
-            // A public key as a shared secret would let anyone who can read it sign tokens.
-            Err("public_key_file does not go with HS algorithms: give hmac_secret".to_owned())
-        }
-        (IssuerKey::Jwks { .. }, _) => Err("jwks_url is not read yet".to_owned()),
-        (IssuerKey::PublicPem { pem, path }, _) => {
-            if pem.contains("PRIVATE KEY") {
-                return Err(format!("{} holds a private key: give the public one", path.display()));
-            }
-            let read = match family {
-                AlgorithmFamily::Rsa => DecodingKey::from_rsa_pem,
-                AlgorithmFamily::Ec => DecodingKey::from_ec_pem,
-                _ => DecodingKey::from_ed_pem,
-            };
-            read(pem.as_bytes())
-                .map_err(|_| format!("{} is no PEM public key of the kind that its algorithms need", path.display()))
-        }
-    }
-}
-
-/// What a public key is parsed for at start; `None` for shared secrets.
-fn public_key_algorithm(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
-    Some(match algorithm {
-        Algorithm::RS256 => &signature::RSA_PKCS1_2048_8192_SHA256,
-        Algorithm::RS384 => &signature::RSA_PKCS1_2048_8192_SHA384,
-        Algorithm::RS512 => &signature::RSA_PKCS1_2048_8192_SHA512,
-        Algorithm::PS256 => &signature::RSA_PSS_2048_8192_SHA256,
-        Algorithm::PS384 => &signature::RSA_PSS_2048_8192_SHA384,
-        Algorithm::PS512 => &signature::RSA_PSS_2048_8192_SHA512,
-        Algorithm::ES256 => &signature::ECDSA_P256_SHA256_FIXED,
-        Algorithm::ES384 => &signature::ECDSA_P384_SHA384_FIXED,
-        Algorithm::EdDSA => &signature::ED25519,
-        _ => return None,
-    })
 }
 
 fn name_of(algorithm: config::Algorithm) -> &'static str {

@@ -1,7 +1,10 @@
-//! Trusted proxies: whose `X-Tenant-ID` is a proof.
+//! Trusted proxies: whose `X-Tenant-ID` is a proof, and whose `X-Forwarded-For` tells the client's address.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 use secrecy::ExposeSecret;
@@ -11,6 +14,9 @@ use crate::config::Server;
 
 use super::write_key::fingerprint;
 use super::{AuthError, Code, Presented};
+
+/// How many entries of `X-Forwarded-For` are looked at, from the right: more proxies than these stand in no row.
+const MOST_HOPS: usize = 32;
 
 /// The proxies whose header is believed.
 pub(super) struct TrustedProxies {
@@ -56,11 +62,39 @@ impl TrustedProxies {
         }
     }
 
-    fn lists(&self, peer: IpAddr) -> bool {
+    /// The address of the client, as far as anybody trustworthy tells it.
+    ///
+    /// A peer that is no listed proxy is the client. A listed one that shows the secret tells in `X-Forwarded-For` who came to it,
+    /// and the proxies before it likewise: so the entries are read from the right, where the last proxy wrote, past all that are listed;
+    /// the first other one is the client. What stands left of it anybody can write. `None`: a listed proxy that shows no secret, or an
+    /// entry on the way that is no address; the proxy's own address would be wrong for everybody behind it.
+    pub(super) fn client(&self, presented: &Presented<'_>) -> Option<IpAddr> {
+        let peer = presented.peer?.to_canonical();
+        if !self.lists(peer) {
+            return Some(peer);
+        }
+        if self.sender(presented) != Ok(Sender::Trusted) {
+            return None;
+        }
+        let entries = presented.forwarded_for.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
+        entries.take(MOST_HOPS).map_while(address).find(|address| !self.lists(*address))
+    }
+
+    /// Whether this is a listed proxy's address.
+    pub(super) fn lists(&self, peer: IpAddr) -> bool {
         // A socket that listens on both families shows an IPv4 peer as ::ffff:a.b.c.d.
         let peer = peer.to_canonical();
         self.nets.iter().any(|net| net.contains(&peer))
     }
+}
+
+/// One entry of `X-Forwarded-For`: an address; some proxies (Azure's Application Gateway) write a port behind it.
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry.trim_ascii()).ok()?;
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
+    let address = text.parse().ok().or_else(with_port).or_else(bracketed)?;
+    Some(address.to_canonical())
 }
 
 /// The same net in IPv4 where it was written as IPv4-mapped IPv6.

@@ -2,7 +2,7 @@
 
 mod claim_rows;
 mod cookie_rows;
-mod forge;
+pub(crate) mod forge;
 mod header_rows;
 mod host;
 mod key_rows;
@@ -17,12 +17,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::config::{
     self, Algorithm, Catalog, Enrich, Issuer, IssuerKey, Limits, Log, LogFormat, OriginRule, Require, Server, Settings,
     SpoolSettings, TenantId, TenantSettings, WriteKey,
 };
+use crate::metrics::Metrics;
 
-use super::{Authenticator, Code, Directory, Presented, Refusal, rule_from_text};
+use super::{Authenticator, Code, Directory, KeySets, Presented, Refusal, rule_from_text};
 pub(crate) use forge::{Signer, with as token_claims};
 use table::{Request, request, row, try_all, try_all_by};
 
@@ -205,8 +207,17 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// Where published keys would be; these settings name none.
+fn key_sets() -> KeySets {
+    KeySets::new(Clock::manual(NOW * NANOS), Arc::new(Metrics::new().unwrap())).unwrap()
+}
+
 pub(crate) fn build(settings: &Settings) -> Result<Authenticator, String> {
-    Authenticator::new(settings, Arc::new(Directory::of(settings, &Arc::default())))
+    build_with(settings, &key_sets())
+}
+
+pub(crate) fn build_with(settings: &Settings, sets: &KeySets) -> Result<Authenticator, String> {
+    Authenticator::new(settings, Arc::new(Directory::of(settings, &Arc::default())), sets)
 }
 
 static AUTHENTICATOR: LazyLock<Authenticator> = LazyLock::new(|| build(&settings()).expect("good settings"));

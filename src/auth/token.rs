@@ -16,6 +16,7 @@ use crate::config::{Settings, TenantId};
 use super::authenticator::Proven;
 use super::cache::VerifiedTokens;
 use super::claims::Claims;
+use super::jwks::KeySets;
 use super::jwt::{Header, Issuers, KeysSeen};
 use super::origin::{Origin, Tuple};
 use super::upload::UploadSecrets;
@@ -72,9 +73,9 @@ pub(super) struct Window {
 
 impl Tokens {
     /// Reads the keys of all issuers, and the tenants' upload secrets.
-    pub(super) fn new(settings: &Settings) -> Result<Self, String> {
+    pub(super) fn new(settings: &Settings, sets: &KeySets) -> Result<Self, String> {
         Ok(Self {
-            issuers: Issuers::new(&settings.issuers)?,
+            issuers: Issuers::new(&settings.issuers, sets)?,
             uploads: UploadSecrets::new(&settings.tenants)?,
             verified: VerifiedTokens::default(),
         })

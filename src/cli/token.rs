@@ -21,7 +21,7 @@ use clap::{ArgGroup, Args};
 use jsonwebtoken::{AlgorithmFamily, EncodingKey, Header, encode};
 use secrecy::ExposeSecret;
 
-use crate::auth::{check_token, library_algorithm, rule_from_text};
+use crate::auth::{TokenCheck, library_algorithm, rule_from_text};
 use crate::clock::Clock;
 use crate::config::{Issuer, IssuerKey, Settings, TenantId, Unknown};
 
@@ -70,7 +70,12 @@ pub struct TokenArgs {
 }
 
 /// Writes the credential to `out`, and hints to stderr.
-pub fn run(args: &TokenArgs, settings: Option<&Settings>, clock: &Clock, out: &mut dyn Write) -> Result<(), Failure> {
+pub async fn run(
+    args: &TokenArgs,
+    settings: Option<&Settings>,
+    clock: &Clock,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let tenant = args.tenant.as_deref().map(parse_tenant).transpose()?;
     let credential = if args.write_key {
         write_key(tenant.as_ref(), &args.origins)?
@@ -85,7 +90,7 @@ pub fn run(args: &TokenArgs, settings: Option<&Settings>, clock: &Clock, out: &m
         })?;
         match args.upload {
             true => upload::mint(args, settings, &tenant, clock)?,
-            false => jwt(args, settings, &tenant, clock)?,
+            false => jwt(args, settings, &tenant, clock).await?,
         }
     };
     writeln!(out, "{credential}").map_err(|e| Failure::Failed(format!("stdout cannot be written: {e}")))
@@ -115,7 +120,7 @@ fn write_key(tenant: Option<&TenantId>, origins: &[String]) -> Result<String, Fa
     Ok(format!("[tenants.{table}.keys.web]\nkey = \"tk_{key}\"\norigins = {origins}"))
 }
 
-fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &Clock) -> Result<String, Failure> {
+async fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &Clock) -> Result<String, Failure> {
     let (name, issuer) = choose_issuer(args, settings)?;
     let unfit = |what: &str| Failure::Misuse(format!("issuers.{name}.{what}"));
     let algorithm = issuer.algorithms.first().copied().map(library_algorithm);
@@ -124,15 +129,24 @@ fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &Clock) 
     let key = signing_key(args, name, issuer, algorithm.family())?;
     let ttl = args.ttl.unwrap_or(JWT_TTL);
     let claims = claims::build(issuer, audience, tenant, clock, ttl, &args.claims)?;
-    let token = encode(&Header::new(algorithm), &claims, &key).map_err(|_| {
-        Failure::Failed(format!(
-            "the private key cannot sign {algorithm:?} tokens: give the PKCS#8 key of issuers.{name}"
-        ))
-    })?;
     // Signed with a key that is not the issuer's, or too long, it would only puzzle whoever tries it.
     let one = BTreeMap::from([(name.to_owned(), issuer.clone())]);
-    check_token(&one, &token, clock.now()).map_err(|why| {
-        Failure::Failed(format!("the gateway would refuse this token: {why}; check the private key of issuers.{name}"))
+    let check = TokenCheck::new(&one, clock).await.map_err(Failure::Failed)?;
+    let kids = check.kids(name).into_iter().map(Some);
+    let mut refused = String::new();
+    // Which of the published keys is this one's other half, the signature tells.
+    let token = std::iter::once(None).chain(kids).find_map(|kid| {
+        let token = encode(&Header { kid, ..Header::new(algorithm) }, &claims, &key);
+        let checked = token.map_err(|_| "the private key cannot sign it".to_owned()).and_then(|token| {
+            check.check(&token, clock.now())?;
+            Ok(token)
+        });
+        checked.map_err(|why| refused = why).ok()
+    });
+    let token = token.ok_or_else(|| {
+        Failure::Failed(format!(
+            "the gateway would refuse this {algorithm:?} token: {refused}; give the PKCS#8 private key of issuers.{name}"
+        ))
     })?;
     mind(settings, tenant);
     eprintln!("Send it as `Authorization: Bearer TOKEN`; it holds for {}.", humantime::format_duration(ttl));

@@ -6,6 +6,7 @@ mod files;
 mod identity;
 mod layers;
 mod reading;
+mod series;
 mod start;
 mod values;
 

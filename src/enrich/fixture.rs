@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::auth::{self, Tenant};
+use crate::clock::Clock;
 use crate::config::{
     self, Bounds, Catalog, FieldRule, FieldType, Limits, Measurement, OriginRule, Secret, Settings, TenantId,
     TenantSettings, WriteKey,
 };
+use crate::metrics::Metrics;
 use crate::outcome::Ledger;
 
 use super::Context;
@@ -89,7 +91,9 @@ pub(crate) fn bound_to(settings: &mut Settings, id: &str, measurement: &str) -> 
     let tenant = TenantSettings { keys: BTreeMap::from([("web".to_owned(), key)]), ..TenantSettings::plain(limits) };
     settings.tenants.insert(id, tenant);
     let directory = Arc::new(auth::Directory::of(settings, &Arc::new(Ledger::default())));
-    let authenticator = auth::Authenticator::new(settings, directory).expect("sound settings");
+    let sets =
+        auth::KeySets::new(Clock::manual(NOW), Arc::new(Metrics::new().expect("metrics"))).expect("an HTTP client");
+    let authenticator = auth::Authenticator::new(settings, directory, &sets).expect("sound settings");
     let presented = auth::Presented { write_keys: vec![secret], ..auth::Presented::default() };
     authenticator.verify(&presented, NOW, &|| Ok(())).expect("a good key")
 }

@@ -8,14 +8,15 @@ use std::time::Duration;
 use actix_web::{HttpResponse, get, web};
 use serde_json::{Map, Value, json};
 
-use super::State;
+use super::{State, limits};
 use crate::metrics::SpoolGauges;
 use crate::outcome::{Account, Totals};
 use crate::spool::Pending;
 
 /// Adds the admin routes.
 pub(super) fn routes(app: &mut web::ServiceConfig) {
-    app.service(index)
+    app.service(limits::admin_limits)
+        .service(index)
         .service(metrics)
         .service(ledger)
         .service(rejections)
@@ -32,6 +33,7 @@ async fn index() -> HttpResponse {
          /readyz             whether requests should come here, with every check by name\n\
          /metrics            Prometheus\n\
          /admin/ledger       exact totals per tenant: accepted = delivered + pending + dead_lettered + spilled + lost\n\
+         /admin/limits       each tenant's limits, whether one is used up now, and how often it was exceeded\n\
          /admin/rejections   the last rejections of each tenant, with their reasons\n\
          /admin/dead-letters the last points of each tenant that InfluxDB refused for good, with its reason\n\
          /admin/series       series of each tenant this hour and day, its budget, and the tags that make them\n",
@@ -49,7 +51,8 @@ async fn metrics(state: web::Data<State>) -> HttpResponse {
     let series: HashMap<_, _> =
         profiles.iter().map(|profile| (profile.id.as_str(), profile.series.series(now))).collect();
     let spool = SpoolGauges { points, bytes, disk, limit, oldest };
-    let text = state.metrics.exposition(&state.ledger, &spool, &series);
+    let mut text = state.metrics.exposition(&state.ledger, &spool, &series);
+    text.push_str(&limits::exposition(&state));
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 

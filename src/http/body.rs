@@ -10,24 +10,22 @@ use futures_util::StreamExt;
 
 use super::problem::Problem;
 
-/// How long a body may take from its first byte to its last: a slow sender must not hold a place in flight for ever.
-const READ_TIME: Duration = Duration::from_secs(30);
-
 /// The length that a request announces; `None` for a chunked body.
 pub(super) fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads the whole body, `max` bytes at the most.
-pub async fn read(request: &HttpRequest, body: web::Payload, max: usize) -> Result<Bytes, Problem> {
+/// Reads the whole body: `max` bytes at the most, within `time`, for a slow sender must not hold a place in flight for ever.
+pub async fn read(request: &HttpRequest, body: web::Payload, max: usize, time: Duration) -> Result<Bytes, Problem> {
     let declared = declared_length(request.headers());
     if let Some(declared) = declared
         && declared > max
     {
         return Err(too_large(Some(declared), max));
     }
-    tokio::time::timeout(READ_TIME, collect(body, max, declared.unwrap_or(0))).await.unwrap_or_else(|_| {
-        let detail = format!("the body did not arrive within {} s", READ_TIME.as_secs());
+    tokio::time::timeout(time, collect(body, max, declared.unwrap_or(0))).await.unwrap_or_else(|_| {
+        let detail =
+            format!("the body did not arrive within {} s (server.connections.body_timeout)", time.as_secs_f64());
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail))
     })
 }

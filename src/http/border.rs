@@ -9,13 +9,15 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
 
-use super::State;
+use super::problem::Problem;
+use super::{State, connections};
 use crate::clock::monotonic;
 
 /// How much of a refused request's body is read and thrown away, so that the connection can be used again. A body beyond
@@ -31,6 +33,13 @@ pub async fn keep_alive_and_observe(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    // Of a connection that was cut when it was accepted, what had arrived by then can still be read.
+    if request.conn_data::<connections::Cut>().is_some() {
+        let detail = "too many connections; nothing of this request was taken";
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+        return Err(problem.retry_after(Duration::from_secs(1)).into());
+    }
+    let _busy = connections::busy(&request);
     let started = monotonic();
     let state = request.app_data::<web::Data<State>>().cloned();
     let is_ingest = super::ingest::is_ingest_path(request.path());

@@ -1,6 +1,8 @@
 //! The typed extractor: a handler that takes [`Proven`] cannot run without a tenant.
 
+use std::cell::Cell;
 use std::future::{Ready, ready};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -9,7 +11,8 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::problem::Problem;
 use super::{Generation, State};
-use crate::auth::{Presented, Tenant};
+use crate::admit::Exceeded;
+use crate::auth::{AuthError, Presented, Refusal, Tenant};
 use crate::clock::UnixNanos;
 
 /// A request whose tenant is proven.
@@ -22,6 +25,8 @@ pub struct Proven {
     pub state: web::Data<State>,
     /// When the request's head was read.
     pub received: UnixNanos,
+    /// The client's address, where one is known: the peer's, or what a trusted proxy tells. Personal data: store it only when set so.
+    pub client: Option<IpAddr>,
 }
 
 impl FromRequest for Proven {
@@ -41,8 +46,37 @@ fn prove(request: &HttpRequest) -> Result<Proven, Problem> {
     };
     let generation = state.generation.load_full();
     let received = state.clock.now();
-    let tenant = generation.authenticator.verify(&presented(request), received, &|| Ok(()))?;
-    Ok(Proven { tenant, generation, state: state.clone(), received })
+    let presented = presented(request);
+    let client = generation.authenticator.client_address(&presented);
+    let tenant = verify(state, &generation, &presented, client, received)?;
+    Ok(Proven { tenant, generation, state: state.clone(), received, client })
+}
+
+/// Proves the tenant. A refusal that cost a signature check is charged to the client's address; what is refused cheaply (a write key that
+/// nobody knows, no credential) is not, and nothing where the client is not known.
+fn verify(
+    state: &State,
+    generation: &Generation,
+    presented: &Presented<'_>,
+    client: Option<IpAddr>,
+    received: UnixNanos,
+) -> Result<Tenant, AuthError> {
+    let cost = Cell::new(false);
+    let may_cost = || {
+        if let Some(client) = client {
+            let limited = |exceeded: Exceeded| AuthError::address_limited(exceeded.retry_after);
+            state.addresses.may_cost(client).map_err(limited)?;
+        }
+        cost.set(true);
+        Ok(())
+    };
+    let proven = generation.authenticator.verify(presented, received, &may_cost);
+    if let (Err(error), Some(client), true) = (&proven, client, cost.get())
+        && matches!(error.kind, Refusal::Unauthenticated | Refusal::Forbidden)
+    {
+        state.addresses.failed(client);
+    }
+    proven
 }
 
 /// Collects every credential that a request carries, wherever it stands.

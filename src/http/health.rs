@@ -64,7 +64,7 @@ pub struct Check {
     pub name: String,
     /// What was found.
     pub status: CheckStatus,
-    /// What it means and what to do; absent when all is well.
+    /// What it means and what to do; mostly absent when all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }

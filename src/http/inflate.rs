@@ -1,14 +1,13 @@
 //! Inflating a body under its cap, by `Content-Encoding`, and gzip also by its magic bytes (a beacon cannot set a header).
 
 use std::io::{self, Read};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use bytes::Bytes;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::problem::Problem;
+use crate::admit::{LargeBody, NoPlace};
 
 /// Up to here a body is inflated on the HTTP worker; beyond, on the blocking pool, so that one bomb does not hold up the others.
 const INLINE: usize = 64 * 1024;
@@ -47,26 +46,21 @@ pub(super) fn encoding(header: Option<&[u8]>, body: &[u8]) -> Result<Encoding, P
     }
 }
 
-/// Places for bodies that inflate beyond [`INLINE`], over all tenants: a few hundred bytes can inflate to the cap, and as many at once as
-/// there are connections would be the machine's memory.
-static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Semaphore::new((2 * cores).max(4))
-});
-
-/// How long a large body waits for a place.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// A body as it was before its sender compressed it, and its place among the large ones while it is held.
 #[derive(Debug)]
 pub(super) struct Plain {
     pub(super) body: Bytes,
     /// Given back on drop.
-    pub(super) place: Option<SemaphorePermit<'static>>,
+    pub(super) place: Option<LargeBody>,
 }
 
-/// The body as it was before its sender compressed it: `max` bytes at the most.
-pub(super) async fn inflate(encoding: Encoding, body: Bytes, max: usize) -> Result<Plain, Problem> {
+/// The body as it was before its sender compressed it: `max` bytes at the most. `place` is asked for when it inflates beyond [`INLINE`].
+pub(super) async fn inflate(
+    encoding: Encoding,
+    body: Bytes,
+    max: usize,
+    place: impl Future<Output = Result<LargeBody, NoPlace>>,
+) -> Result<Plain, Problem> {
     if encoding == Encoding::Identity {
         return if body.len() > max { Err(too_large(max)) } else { Ok(Plain { body, place: None }) };
     }
@@ -77,17 +71,24 @@ pub(super) async fn inflate(encoding: Encoding, body: Bytes, max: usize) -> Resu
             Err(error) => return Err(error.problem(max)),
         }
     }
-    // The semaphore is never closed: what fails here is the patience.
-    let Ok(Ok(place)) = tokio::time::timeout(PATIENCE, PLACES.acquire()).await else {
-        let detail = "too many large compressed bodies are being inflated; nothing of this request was taken";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(PATIENCE));
-    };
+    let place = place.await.map_err(no_place)?;
     match actix_web::web::block(move || inflate_up_to(encoding, &body, max)).await {
         Ok(Ok(body)) => Ok(Plain { body, place: Some(place) }),
         Ok(Err(error)) => Err(error.problem(max)),
         // The pool is gone only when the process ends.
         Err(_) => {
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the gateway stops").retry_after(PATIENCE))
+            let wait = Duration::from_secs(1);
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the gateway stops").retry_after(wait))
+        }
+    }
+}
+
+fn no_place(none: NoPlace) -> Problem {
+    match none {
+        NoPlace::Share(exceeded) => exceeded.into(),
+        NoPlace::Busy { retry_after } => {
+            let detail = "too many large compressed bodies are being inflated; nothing of this request was taken";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(retry_after)
         }
     }
 }

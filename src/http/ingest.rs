@@ -11,7 +11,7 @@ use super::body;
 use super::extract::Proven;
 use super::inflate::{self, Plain};
 use super::problem::{LISTED, Problem, RejectedItem, listed, method_not_allowed};
-use crate::admit::Exceeded;
+use crate::admit::Permit;
 use crate::decode::DecodeError;
 use crate::enrich::Context;
 use crate::ingest::{self, Lines, Unusable};
@@ -53,15 +53,15 @@ struct Accepted<'a> {
 ///
 /// What is refused before parsing is counted as a request only (nobody knows how many items it held); after it, item by item.
 async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Proven { tenant, generation, state, received } = &proven;
+    let Proven { tenant, generation, state, received, client: _ } = &proven;
     let profile = tenant.profile();
     let account = &profile.account;
-    let permit = profile.quota.enter().map_err(over_budget)?;
+    let permit = profile.quota.enter()?;
 
-    let body = body::read(&request, payload, generation.max_body).await?;
-    permit.charge_bytes(body.len()).map_err(over_budget)?;
+    let body = body::read(&request, payload, generation.max_body, generation.body_timeout).await?;
+    permit.charge_bytes(body.len())?;
     // The place among the large bodies is held until nothing of this one is needed any more.
-    let Plain { body, place: _place } = plain(&request, body, generation.max_inflated).await?;
+    let Plain { body, place: _place } = plain(&request, body, generation.max_inflated, &permit).await?;
     if body.trim_ascii().is_empty() {
         let detail = "the body is empty; send an event, an array of events, an envelope or a metric list";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "body_empty", detail));
@@ -76,8 +76,8 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
     };
     let charge = |items: usize| {
         permit.charge_points(items).map_err(|exceeded| {
-            account.rejected_whole(*received, Reason::RateLimited, items as u64, exceeded.limit);
-            over_budget(exceeded)
+            account.rejected_whole(*received, Reason::RateLimited, items as u64, exceeded.limit.as_str());
+            Problem::from(exceeded)
         })
     };
     let lines = ingest::ingest(&generation.enricher, context, &body, generation.limits, charge)?.map_err(unusable)?;
@@ -122,23 +122,18 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
     Ok(HttpResponse::Accepted().insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff")).json(answer))
 }
 
-async fn plain(request: &HttpRequest, body: Bytes, max: usize) -> Result<Plain, Problem> {
+async fn plain(request: &HttpRequest, body: Bytes, max: usize, permit: &Permit<'_>) -> Result<Plain, Problem> {
     let headers = request.headers();
     if headers.get_all(header::CONTENT_ENCODING).nth(1).is_some() {
         let detail = "more than one Content-Encoding header; compress once";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_unknown", detail));
     }
     let named = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
-    inflate::inflate(inflate::encoding(named, &body)?, body, max).await
+    inflate::inflate(inflate::encoding(named, &body)?, body, max, permit.large_body()).await
 }
 
 fn text<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
     request.headers().get(name)?.to_str().ok()
-}
-
-fn over_budget(exceeded: Exceeded) -> Problem {
-    let detail = format!("the tenant's budget {} is used up; wait as Retry-After says", exceeded.limit);
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "over_budget", detail).retry_after(exceeded.retry_after)
 }
 
 fn unusable(error: Unusable) -> Problem {

@@ -8,6 +8,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::admit::Exceeded;
 use crate::auth::{AuthError, Refusal};
 use crate::clock::Clock;
 use crate::outcome::Rejection;
@@ -58,6 +59,13 @@ impl From<AuthError> for Problem {
             Some(wait) => problem.retry_after(wait),
             None => problem,
         }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let detail = format!("the tenant's budget {} is used up; wait as Retry-After says", exceeded.limit);
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "over_budget", detail).retry_after(exceeded.retry_after)
     }
 }
 

@@ -1,11 +1,13 @@
 //! What every handler shares.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::health::Readiness;
 use super::playground::Playground;
+use crate::admit::{AddressLimit, Admission, Connections, ReplicaWatch};
 use crate::auth::{Authenticator, Directory};
 use crate::clock::Clock;
 use crate::deliver::View;
@@ -30,6 +32,8 @@ pub struct Generation {
     pub max_body: usize,
     /// Largest body after inflating, bytes.
     pub max_inflated: usize,
+    /// How long a body may take.
+    pub body_timeout: Duration,
     /// The bounds of one body's events and lines.
     pub limits: Limits,
 }
@@ -49,6 +53,14 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
+    /// What the tenants' quotas share.
+    pub admission: Admission,
+    /// Keeps its number of replicas true.
+    pub replicas: ReplicaWatch,
+    /// Failed proofs by client address.
+    pub addresses: AddressLimit,
+    /// Connections of the public listener.
+    pub connections: Arc<Connections>,
     /// What `/readyz` answers.
     pub readiness: Readiness,
     /// The page at `/`, in the dev profile only.

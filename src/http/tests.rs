@@ -5,6 +5,8 @@ use bytes::Bytes;
 
 use super::inflate::{Encoding, encoding, inflate};
 use super::problem::Problem;
+use crate::admit::Quota;
+use crate::config::Limits;
 
 const TEXT: &[u8] = br#"{"viewName":"a","actionName":"b","metrics":{"duration_ms":1}}"#;
 
@@ -44,7 +46,10 @@ fn inflated(header: Option<&str>, body: Vec<u8>, max: usize) -> Result<Bytes, u1
     let status = |problem: Problem| problem.status_code().as_u16();
     let encoding = encoding(header.map(str::as_bytes), &body).map_err(status)?;
     let runtime = actix_web::rt::System::new();
-    runtime.block_on(inflate(encoding, body.into(), max)).map(|plain| plain.body).map_err(status)
+    let quota = Quota::new(Limits::generous(), 1, 5_000, 1 << 20);
+    let permit = quota.enter().unwrap();
+    let plain = inflate(encoding, body.into(), max, permit.large_body());
+    runtime.block_on(plain).map(|plain| plain.body).map_err(status)
 }
 
 #[test]

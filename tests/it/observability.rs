@@ -220,7 +220,7 @@ async fn health_is_on_both_listeners_and_the_admin_routes_on_one() {
     assert_eq!((status, &ready["status"]), (200, &json!("ok")), "{ready}");
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 1)).status, 202);
     // A destination's check stands there from its first point on.
-    let expected = ["lifecycle", "spool", &format!("destination:{}", bucket.name())].map(str::to_owned);
+    let expected = ["lifecycle", "settings", "spool", &format!("destination:{}", bucket.name())].map(str::to_owned);
     eventually(SOON, || async {
         let ready = gateway.readiness().1;
         let checks = ready["checks"].as_array().unwrap().iter();

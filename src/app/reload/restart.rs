@@ -61,7 +61,7 @@ fn server(waiting: &mut Waiting, running: &Server, fresh: &mut Server) {
         workers,
         drain_delay,
         drain_timeout,
-        replicas,
+        replicas: _,
         connections,
         max_body: _,
         max_inflated: _,
@@ -77,7 +77,6 @@ fn server(waiting: &mut Waiting, running: &Server, fresh: &mut Server) {
     waiting.hold("server.workers", &running.workers, workers);
     waiting.hold("server.drain_delay", &running.drain_delay, drain_delay);
     waiting.hold("server.drain_timeout", &running.drain_timeout, drain_timeout);
-    waiting.hold("server.replicas", &running.replicas, replicas);
     waiting.hold("server.connections", &running.connections, connections);
 }
 

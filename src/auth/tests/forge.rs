@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384,
-    RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PSS_SHA256, RsaKeyPair, RsaPublicKeyComponents,
 };
 use aws_lc_rs::{hmac, signature};
 use base64::Engine;
@@ -50,6 +50,13 @@ impl Signer {
         Self { kind: Kind::Ec(pair), public, private: private.as_ref().to_vec() }
     }
 
+    pub(crate) fn p384() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
+        let public = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap().as_ref().to_vec();
+        let private = pair.to_pkcs8v1().unwrap().as_ref().to_vec();
+        Self { kind: Kind::Ec(pair), public, private }
+    }
+
     pub(crate) fn ed25519() -> Self {
         let private = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         let pair = Ed25519KeyPair::from_pkcs8(private.as_ref()).unwrap();
@@ -64,6 +71,27 @@ impl Signer {
 
     pub(crate) fn public_pem(&self) -> String {
         pem("PUBLIC KEY", &self.public)
+    }
+
+    /// The public key as issuers publish it.
+    pub(crate) fn jwk(&self) -> Value {
+        match &self.kind {
+            Kind::Rsa(pair) => {
+                let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+                json!({ "kty": "RSA", "n": b64(n), "e": b64(e) })
+            }
+            Kind::Ec(pair) => {
+                let point = &pair.public_key().as_ref()[1..];
+                let (x, y) = point.split_at(point.len() / 2);
+                let curve = if x.len() == 32 { "P-256" } else { "P-384" };
+                json!({ "kty": "EC", "crv": curve, "x": b64(x), "y": b64(y) })
+            }
+            Kind::Ed(pair) => {
+                let point = signature::KeyPair::public_key(pair).as_ref();
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": b64(point) })
+            }
+            Kind::Hmac(secret) => json!({ "kty": "oct", "k": b64(secret) }),
+        }
     }
 
     pub(crate) fn private_pem(&self) -> String {

@@ -20,7 +20,8 @@ fn parse(line: &str) -> Result<TokenArgs, clap::Error> {
 fn token(line: &str, settings: Option<&Settings>) -> Result<String, Failure> {
     let args = parse(line).unwrap_or_else(|e| panic!("{e}"));
     let mut out = Vec::new();
-    run(&args, settings, &Clock::manual(NOW * NANOS), &mut out)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(&args, settings, &Clock::manual(NOW * NANOS), &mut out))?;
     Ok(String::from_utf8(out).unwrap())
 }
 

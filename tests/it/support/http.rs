@@ -1,7 +1,7 @@
 //! HTTP without a client in between: the bytes that are sent are the bytes of the test.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long an answer may take before the test fails.
@@ -71,6 +71,22 @@ impl Connection {
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Connects from another address of this machine than the kernel would choose, such as `127.0.0.2`: another client.
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None);
+        let connected = socket.and_then(|socket| {
+            socket.bind(&SocketAddr::new(source, 0).into())?;
+            socket.connect_timeout(&address.into(), PATIENCE)?;
+            let stream = TcpStream::from(socket);
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_write_timeout(Some(PATIENCE))?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        });
+        let stream = connected.unwrap_or_else(|error| panic!("cannot connect from {source} to {address}: {error}"));
+        Self { stream: BufReader::new(stream) }
     }
 
     /// Sends these bytes, reads one answer.
