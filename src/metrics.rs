@@ -4,9 +4,11 @@
 //! `/metrics`. *Never*: an unbounded label: a tenant stands in a label only among the busiest, see [`exposition`].
 
 mod exposition;
+mod scrubbed;
 mod settings;
 
 pub use exposition::TENANT_LABELS;
+pub use scrubbed::ScrubRule;
 pub use settings::ReloadResult;
 
 use settings::SettingsMetrics;
@@ -118,30 +120,6 @@ impl KeyFetch {
             Self::TooLarge => "too_large",
             Self::Malformed => "malformed",
             Self::NoKey => "no_usable_key",
-        }
-    }
-}
-
-/// What was taken out of a string.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ScrubRule {
-    /// An e-mail address.
-    Email,
-    /// A bearer token.
-    Bearer,
-    /// A card number.
-    Card,
-    /// What a pattern of the settings is for: all of them are one label.
-    Pattern,
-}
-
-impl ScrubRule {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Bearer => "bearer",
-            Self::Card => "card",
-            Self::Pattern => "pattern",
         }
     }
 }

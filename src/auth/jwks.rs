@@ -125,6 +125,12 @@ impl KeySets {
         self.living().iter().map(|follower| (follower.issuer.clone(), follower.set.health(now))).collect()
     }
 
+    /// Fetches every set at once, whatever was planned: somebody asks for it who may.
+    pub fn refetch(&self) {
+        self.living().iter().for_each(|follower| follower.set.refetch());
+        self.0.wake.notify_one();
+    }
+
     /// The keys of an issuer that are here.
     pub(crate) fn keys_of(&self, issuer: &str) -> Option<Arc<KeySet>> {
         self.living().iter().find(|follower| follower.issuer == issuer)?.set.keys()
