@@ -41,7 +41,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Every code, 401 first, 430 and 503 last.
+    /// Every code, 401 first, 503 last.
     pub const ALL: [Self; 30] = [
         Self::CredentialMissing,
         Self::TokenMalformed,
@@ -71,8 +71,8 @@ impl Code {
         Self::OriginNotAllowed,
         Self::OriginMalformed,
         Self::HeaderDuplicated,
-        Self::AddressLimited,
         Self::IssuerKeysLoading,
+        Self::AddressLimited,
     ];
 
     /// The stable name, as it stands in answers.
@@ -142,8 +142,8 @@ impl Code {
             | Self::OriginNotAllowed
             | Self::OriginMalformed
             | Self::HeaderDuplicated => Refusal::Forbidden,
-            Self::AddressLimited => Refusal::Limited,
             Self::IssuerKeysLoading => Refusal::Unavailable,
+            Self::AddressLimited => Refusal::Limited,
         }
     }
 
