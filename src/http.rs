@@ -9,6 +9,8 @@ mod body;
 mod border;
 mod connections;
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod inflate;
 mod ingest;
@@ -110,6 +112,7 @@ fn public_server(
             .app_data(web::Data::from(Arc::clone(&state)))
             .wrap(from_fn(border::keep_alive_and_observe))
             .wrap(cors())
+            .wrap(from_fn(border::without_a_preflights_body))
             .wrap(security::public())
             .configure(ingest::routes)
             .configure(playground::routes)

@@ -145,7 +145,7 @@ impl Common {
             Some(before) => {
                 let series = match before.settings.limits == *limits {
                     true => Arc::clone(&before.series),
-                    false => Arc::new(SeriesBudget::new(limits)),
+                    false => Arc::new(before.series.reloaded(limits)),
                 };
                 (before.quota.reloaded(*limits, self.max_events, self.max_body), series)
             }

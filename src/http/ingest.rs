@@ -54,7 +54,7 @@ struct Accepted<'a> {
 ///
 /// What is refused before parsing is counted as a request only (nobody knows how many items it held); after it, item by item.
 async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Proven { tenant, generation, state, received, client: _ } = &proven;
+    let Proven { tenant, generation, state, received, client } = &proven;
     let profile = tenant.profile();
     let account = &profile.account;
     let permit = profile.quota.enter()?;
@@ -72,7 +72,7 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         tenant,
         received: *received,
         sent_at_ms: None,
-        client: proven.client,
+        client: *client,
         user_agent: text(&request, "user-agent"),
         traceparent: text(&request, "traceparent"),
     };

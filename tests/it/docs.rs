@@ -33,7 +33,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// Every page of the documentation.
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(|name| root().join(name)).into();
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(|name| root().join(name)).into();
     pages.extend(files(&root().join("docs"), "md"));
     pages
 }
