@@ -76,6 +76,7 @@ fn a_clock_that_is_set_back_makes_nothing_last_longer() {
     assert_eq!(at(&gateway, &token, NOW_NANOS), (good(), 1));
     assert_eq!(at(&gateway, &token, NOW_NANOS - 3_600 * NANOS), (good(), 1));
     assert_eq!(at(&gateway, &token, NOW_NANOS), (good(), 1), "checked an hour ago, by that clock");
+    assert_eq!(at(&gateway, &token, NOW_NANOS - 1), (good(), 1));
 }
 
 #[test]
@@ -170,6 +171,7 @@ fn a_flood_of_bad_tokens_pushes_out_no_good_one_and_takes_bounded_room() {
     for n in 1_000..1_000 + 20 * MOST_BAD {
         tokens.remember(digest(n), verdict(false), NOW_NANOS);
     }
+    assert_eq!(tokens.good.len(), 1_000, "none was added to the good ones");
     let kept = (0..1_000).filter(|n| tokens.get(&digest(*n), NOW_NANOS).is_some()).count();
     assert_eq!(kept, 1_000);
     assert!(tokens.bad.len() <= MOST_BAD, "{}", tokens.bad.len());
