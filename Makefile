@@ -47,7 +47,11 @@ audit: ## Check the dependencies against the RustSec advisories (fetches their d
 bench: ## Run the benchmarks
 	cargo bench --locked $(if $(ARGS),-- $(ARGS))
 
+# How long `make fuzz` runs each target of fuzz/.
+SECONDS ?= 60
+
 .PHONY: fuzz
-fuzz: ## Run the property tests with 100 times as many cases (PROPTEST_CASES=N for another number)
+fuzz: ## Run the property tests with 100 times as many cases (PROPTEST_CASES=N), then each fuzz target for a minute (SECONDS=N)
 	@servers=$$(tests/servers/prepare influxd); eval "$$servers"; \
 	PROPTEST_CASES=$${PROPTEST_CASES:-25600} cargo test --locked -- property $(ARGS)
+	@scripts/fuzz $(SECONDS)

@@ -12,6 +12,7 @@ mod claims;
 mod code;
 mod cookie;
 mod directory;
+mod explain;
 #[cfg(test)]
 mod for_test;
 mod jwks;
@@ -28,6 +29,7 @@ mod write_key;
 pub use authenticator::Authenticator;
 pub use code::Code;
 pub use directory::{Directory, Profile};
+pub(crate) use explain::{Found, explain};
 pub(crate) use jwks::Health as KeyHealth;
 pub use jwks::{Keeper, KeySets};
 pub(crate) use jwt::{TokenCheck, library_algorithm};

@@ -26,6 +26,7 @@ Examples:
   tagline                                   try it: loopback, a demo tenant, files under ./data
   tagline serve --config /etc/tagline.toml  serve by a configuration
   tagline check --config tagline.toml       every mistake of a configuration, with file and line
+  tagline check --config tagline.toml --token - < token.txt   why a token is taken or not
   tagline setup --url http://127.0.0.1:8086 --org my-org --bucket app_observability
   tagline token --tenant acme --config tagline.toml
 
@@ -47,7 +48,7 @@ pub struct Arguments {
 enum Command {
     /// Run the gateway (the default).
     Serve(serve::ServeArgs),
-    /// Say every mistake of the settings at once, with its place.
+    /// Say every mistake of the settings at once, with its place; or why a token is taken or not.
     Check(check::CheckArgs),
     /// Prepare an InfluxDB: organisation, bucket, a write-only and a read-only token. Safe to run twice.
     Setup(setup::SetupArgs),
@@ -104,7 +105,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             let Loaded { settings, files } = config::read(&sources);
             serve::run(good(settings)?, Origin { sources, files }, clock).await
         }
-        Command::Check(_) => check::run(&sources, &mut io::stdout()),
+        Command::Check(args) => check::run(&args, &sources, &clock, &mut io::stdin(), &mut io::stdout()).await,
         Command::Setup(args) => setup::run(args).await,
         Command::Token(args) => {
             let settings = if args.write_key { None } else { Some(good(config::load_without_destination(&sources))?) };

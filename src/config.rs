@@ -18,6 +18,7 @@ mod sources;
 mod tenant_id;
 mod tree;
 mod values;
+mod warnings;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ mod batch;
 mod controls;
 mod dead_letters;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 pub(crate) mod influx;
 mod inventory;

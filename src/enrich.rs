@@ -7,6 +7,7 @@
 //! The rules, as users read them, stand in `docs/data-model.md`.
 
 mod agent;
+mod client;
 mod compiled;
 mod draft;
 mod fields;
@@ -14,6 +15,7 @@ mod fields;
 pub(crate) mod fixture;
 mod path;
 mod request;
+mod scrub;
 mod session;
 mod tags;
 #[cfg(test)]
@@ -23,7 +25,9 @@ mod trace;
 
 pub use draft::Draft;
 pub use request::Request;
+pub use scrub::Scrubbed;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::auth::Tenant;
@@ -79,6 +83,8 @@ pub struct Context<'r> {
     pub received: UnixNanos,
     /// The envelope's `sentAt`, if there was one.
     pub sent_at_ms: Option<f64>,
+    /// Where the request came from; stored only if `enrich.client_address` says so.
+    pub client: Option<IpAddr>,
     /// The `User-Agent` header.
     pub user_agent: Option<&'r str>,
     /// The request's `traceparent` header, for events that carry none.

@@ -9,17 +9,21 @@ mod body;
 mod border;
 mod connections;
 mod extract;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod inflate;
 mod ingest;
 mod limits;
 mod playground;
 mod problem;
+mod security;
 mod starting;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use admin::Gate;
 pub use health::{Check, CheckStatus, Lifecycle, Readiness, Stage};
 pub use playground::Playground;
 pub use starting::{Starting, serve_starting};
@@ -32,7 +36,7 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::{self, ServerHandle};
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use crate::config::Server;
@@ -43,12 +47,13 @@ const PREFLIGHT_MAX_AGE: usize = 7200;
 /// How long a request's head may take to arrive on the admin listener, and while the gateway starts.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections at once on the admin listener: probes, a scraper or two, an operator.
-const ADMIN_CONNECTIONS: usize = 128;
-
 /// How long an idle connection is kept. Longer than the idle time of the proxies in front (Caddy: 2 minutes), so that it is
 /// they who close it, and never a request that crosses our closing.
 const KEEP_ALIVE: Duration = Duration::from_secs(150);
+
+/// Most connections at once on the admin listener: far more than probes, scrapers and people need, and few enough that answers which nobody reads are
+/// bounded. An idle one is closed after 5 seconds, actix's own figure.
+const ADMIN_CONNECTIONS: usize = 128;
 
 /// The running listeners.
 pub struct Listeners {
@@ -107,6 +112,8 @@ fn public_server(
             .app_data(web::Data::from(Arc::clone(&state)))
             .wrap(from_fn(border::keep_alive_and_observe))
             .wrap(cors())
+            .wrap(from_fn(border::without_a_preflights_body))
+            .wrap(security::public())
             .configure(ingest::routes)
             .configure(playground::routes)
             .service(health::healthz)
@@ -129,7 +136,8 @@ fn admin_server(state: Arc<State>, listener: TcpListener) -> io::Result<dev::Ser
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::from(Arc::clone(&state)))
-            .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")).add(("Cache-Control", "no-store")))
+            .wrap(from_fn(admin::guard))
+            .wrap(security::admin())
             .service(health::healthz)
             .service(health::readyz)
             .configure(admin::routes)

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::admit::Demoted;
 use crate::decode::{self, DecodeError};
-use crate::enrich::{Context, Enricher};
+use crate::enrich::{Context, Enricher, Scrubbed};
 use crate::outcome::Rejection;
 
 /// What the arena begins with: more than a usual point needs, so that it is allocated once a request.
@@ -32,6 +32,8 @@ pub struct Lines {
     pub rejected: Vec<Rejection>,
     /// Free tags left out because the catalog does not list them.
     pub tags_dropped: u64,
+    /// In how many strings each scrub rule found something.
+    pub scrubbed: Scrubbed,
     /// How many points have less detail than they were sent with, for the tenant's budget of series.
     pub demoted: Demoted,
 }
@@ -108,6 +110,7 @@ pub fn ingest<E>(
         lines.body.shrink_to_fit();
     }
     lines.tags_dropped = request.tags_dropped();
+    lines.scrubbed = request.scrubbed();
     lines.demoted = judge.finish();
     Ok(Ok(lines))
 }

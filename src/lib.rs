@@ -34,6 +34,8 @@ pub mod decode;
 pub mod deliver;
 pub mod encode;
 pub mod enrich;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 pub mod ingest;
 pub mod metrics;

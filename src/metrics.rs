@@ -4,9 +4,11 @@
 //! `/metrics`. *Never*: an unbounded label: a tenant stands in a label only among the busiest, see [`exposition`].
 
 mod exposition;
+mod scrubbed;
 mod settings;
 
 pub use exposition::TENANT_LABELS;
+pub use scrubbed::ScrubRule;
 pub use settings::ReloadResult;
 
 use settings::SettingsMetrics;
@@ -122,6 +124,30 @@ impl KeyFetch {
     }
 }
 
+/// What was taken out of a string.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScrubRule {
+    /// An e-mail address.
+    Email,
+    /// A bearer token.
+    Bearer,
+    /// A card number.
+    Card,
+    /// What a pattern of the settings is for: all of them are one label.
+    Pattern,
+}
+
+impl ScrubRule {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Bearer => "bearer",
+            Self::Card => "card",
+            Self::Pattern => "pattern",
+        }
+    }
+}
+
 /// All metrics of the process. Shared by `Arc`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -133,6 +159,7 @@ pub struct Metrics {
     write_seconds: Histogram,
     batch_points: Histogram,
     tags_dropped: IntCounter,
+    scrubbed: IntCounterVec,
     series_demoted: IntCounterVec,
     dead_letters_evicted: IntCounter,
     spool_bytes: IntGauge,
@@ -178,6 +205,10 @@ impl Metrics {
             tags_dropped: IntCounter::new(
                 "tagline_tags_dropped_total",
                 "Free tags left out because the catalog does not list them (the points were kept)",
+            )?,
+            scrubbed: IntCounterVec::new(
+                Opts::new("tagline_scrubbed_total", "Strings in which a scrub rule found something, by rule"),
+                &["rule"],
             )?,
             series_demoted: IntCounterVec::new(
                 Opts::new(
@@ -243,6 +274,7 @@ impl Metrics {
         self.registry.register(Box::new(self.write_seconds.clone()))?;
         self.registry.register(Box::new(self.batch_points.clone()))?;
         self.registry.register(Box::new(self.tags_dropped.clone()))?;
+        self.registry.register(Box::new(self.scrubbed.clone()))?;
         self.registry.register(Box::new(self.series_demoted.clone()))?;
         self.registry.register(Box::new(self.dead_letters_evicted.clone()))?;
         self.registry.register(Box::new(self.spool_bytes.clone()))?;
@@ -271,6 +303,11 @@ impl Metrics {
     pub fn delivered(&self, points: u64, lag: Duration) {
         self.batch_points.observe(points as f64);
         self.delivery_lag_seconds.observe(lag.as_secs_f64());
+    }
+
+    /// A scrub rule found something in so many strings.
+    pub fn scrubbed(&self, rule: ScrubRule, strings: u64) {
+        self.scrubbed.with_label_values(&[rule.as_str()]).inc_by(strings);
     }
 
     /// Dead letters were deleted to stay within the bound.

@@ -19,6 +19,8 @@ mod tests;
 
 pub(crate) use log::cursor::Ended;
 pub(crate) use log::offline;
+#[cfg(any(test, fuzzing))]
+pub(crate) use log::scan::fuzz;
 pub use log::{OpenError, Options};
 pub use record::Record;
 

@@ -14,19 +14,25 @@ use super::address::network;
 /// The connections of one listener.
 #[derive(Debug)]
 pub struct Connections {
-    max: usize,
-    max_of_strangers: usize,
-    /// 0: no limit.
-    per_address: u32,
-    dry_run: bool,
     open: Mutex<Open>,
     at_max: AtomicU64,
     at_address: AtomicU64,
     let_through: AtomicU64,
 }
 
-#[derive(Debug, Default)]
+/// How many there may be.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    max: usize,
+    max_of_strangers: usize,
+    /// 0: no limit.
+    per_address: u32,
+    dry_run: bool,
+}
+
+#[derive(Debug)]
 struct Open {
+    bounds: Bounds,
     all: usize,
     /// Of addresses that have one at least: as many entries as connections at the most.
     by_address: HashMap<IpAddr, u32>,
@@ -49,34 +55,44 @@ pub enum Denied {
     PerAddress,
 }
 
+impl Bounds {
+    fn of(limits: &crate::config::Connections, dry_run: bool, proxies: bool) -> Self {
+        let reserved = if proxies { limits.max / 8 } else { 0 };
+        let max_of_strangers = limits.max - reserved;
+        Self { max: limits.max, max_of_strangers, per_address: limits.per_address, dry_run }
+    }
+}
+
 impl Connections {
     /// None is open. `dry_run` is of the limit per address. With `proxies` the last eighth is theirs.
     pub fn new(limits: &crate::config::Connections, dry_run: bool, proxies: bool) -> Arc<Self> {
-        let reserved = if proxies { limits.max / 8 } else { 0 };
+        let bounds = Bounds::of(limits, dry_run, proxies);
         Arc::new(Self {
-            max: limits.max,
-            max_of_strangers: limits.max - reserved,
-            per_address: limits.per_address,
-            dry_run,
-            open: Mutex::default(),
+            open: Mutex::new(Open { bounds, all: 0, by_address: HashMap::new() }),
             at_max: AtomicU64::new(0),
             at_address: AtomicU64::new(0),
             let_through: AtomicU64::new(0),
         })
     }
 
+    /// Other bounds for the connections that come; those that are open stay.
+    pub fn change(&self, limits: &crate::config::Connections, dry_run: bool, proxies: bool) {
+        self.lock().bounds = Bounds::of(limits, dry_run, proxies);
+    }
+
     /// A place for a connection of `peer`; `is_proxy`: it is a trusted proxy's.
     pub fn open(self: &Arc<Self>, peer: IpAddr, is_proxy: bool) -> Result<Connection, Denied> {
         let address = (!is_proxy).then(|| network(peer));
         let mut open = self.lock();
-        if open.all >= if is_proxy { self.max } else { self.max_of_strangers } {
+        let bounds = open.bounds;
+        if open.all >= if is_proxy { bounds.max } else { bounds.max_of_strangers } {
             self.at_max.fetch_add(1, Ordering::Relaxed);
             return Err(Denied::Max);
         }
         if let Some(address) = address {
             let of_address = open.by_address.get(&address).copied().unwrap_or(0);
-            if self.per_address > 0 && of_address >= self.per_address {
-                if !self.dry_run {
+            if bounds.per_address > 0 && of_address >= bounds.per_address {
+                if !bounds.dry_run {
                     self.at_address.fetch_add(1, Ordering::Relaxed);
                     return Err(Denied::PerAddress);
                 }
@@ -100,7 +116,9 @@ impl Connections {
 
     /// Whether nine tenths of what strangers may have are taken: time to part with those that do nothing.
     pub fn is_crowded(&self) -> bool {
-        self.now() >= self.max_of_strangers - self.max_of_strangers / 10
+        let open = self.lock();
+        let strangers = open.bounds.max_of_strangers;
+        open.all >= strangers - strangers / 10
     }
 
     /// How many were cut for this reason.

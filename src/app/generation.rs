@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::auth::{Authenticator, Directory, KeySets};
 use crate::config::Settings;
 use crate::enrich::Enricher;
-use crate::http::Generation;
+use crate::http::{Gate, Generation};
 use crate::ingest::Limits;
 use crate::outcome::Ledger;
 
@@ -44,6 +44,7 @@ fn of(
         authenticator: Authenticator::new(settings, Arc::clone(&directory), keys)?,
         directory,
         enricher,
+        gate: Gate::new(server),
         max_body: server.max_body,
         max_inflated: server.max_inflated,
         body_timeout: server.connections.body_timeout,

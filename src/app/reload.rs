@@ -114,6 +114,9 @@ impl Reloader {
         // What is no longer named need not be watched.
         let refused = matches!(verdict, Verdict::Refused(_));
         watch.judged(if refused { now } else { self.files.clone() });
+        if asked {
+            self.issuer_keys.refetch();
+        }
         self.end(asked, verdict);
     }
 
@@ -147,6 +150,8 @@ impl Reloader {
         self.state.generation.store(Arc::new(next));
         self.state.replicas.follow(&settings.server.replicas);
         self.state.addresses.change(&settings.server.address);
+        let (dry_run, proxies) = (settings.server.address.dry_run, !settings.server.trusted_proxies.is_empty());
+        self.state.connections.change(&settings.server.connections, dry_run, proxies);
         self.settings = settings;
         self.status.in_force(number, self.state.clock.now(), waiting);
         Ok(())

@@ -97,16 +97,22 @@ impl Claims {
             .because("the token's aud names none of the audiences that its issuer is configured with here"))
     }
 
+    /// The value of the claim that names the tenant, whatever it is.
+    pub(super) fn naming(&self, claim: &TenantClaim) -> Option<&Value> {
+        match claim {
+            TenantClaim::Name(name) => self.0.get(name),
+            TenantClaim::Pointer(pointer) => point(&self.0, pointer),
+        }
+    }
+
     /// The tenant that the token names: by the claim's value itself, or, with a table, by what the table says of that value.
     pub(super) fn tenant(
         &self,
         claim: &TenantClaim,
         tenants: &BTreeMap<String, TenantId>,
     ) -> Result<TenantId, AuthError> {
-        let (place, value) = match claim {
-            TenantClaim::Name(name) => (name, self.0.get(name)),
-            TenantClaim::Pointer(pointer) => (pointer, point(&self.0, pointer)),
-        };
+        let (TenantClaim::Name(place) | TenantClaim::Pointer(place)) = claim;
+        let value = self.naming(claim);
         if tenants.is_empty() {
             return value.and_then(Value::as_str).and_then(TenantId::parse).ok_or_else(|| {
                 Code::TokenTenantClaim.because(format!(

@@ -10,9 +10,9 @@ mod fetch;
 mod keys;
 mod published;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-pub(crate) use keys::{MAX_KID, PublishedKey};
+pub(crate) use keys::{KeySet, MAX_KID, PublishedKey, shown};
 pub(crate) use published::{Health, Published};
 
 use std::collections::BTreeMap;
@@ -121,6 +121,17 @@ impl KeySets {
         let now = self.0.clock.now();
         // While two generations live, the newer one's word counts: it stands behind the older one's.
         self.living().iter().map(|follower| (follower.issuer.clone(), follower.set.health(now))).collect()
+    }
+
+    /// Fetches every set at once, whatever was planned: somebody asks for it who may.
+    pub fn refetch(&self) {
+        self.living().iter().for_each(|follower| follower.set.refetch());
+        self.0.wake.notify_one();
+    }
+
+    /// The keys of an issuer that are here.
+    pub(crate) fn keys_of(&self, issuer: &str) -> Option<Arc<KeySet>> {
+        self.living().iter().find(|follower| follower.issuer == issuer)?.set.keys()
     }
 
     /// The `kid`s of an issuer's keys that are here.

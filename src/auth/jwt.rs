@@ -18,8 +18,9 @@ use crate::config::{self, Issuer, TenantId, UPLOAD_ISSUER};
 use crate::metrics::Metrics;
 
 use super::claims::{Claims, TenantClaim};
+use super::explain::Steps;
 use super::jwks::KeySets;
-use super::keys::Keys;
+use super::keys::{Key, Keys};
 use super::origin::Origin;
 use super::token::{Parts, Statement, Verdict};
 use super::{AuthError, Code, Proof, Rights};
@@ -92,15 +93,49 @@ impl Issuers {
         let keys = KeysSeen { version: issuer.keys.version(), issuer: Arc::clone(issuer) };
         may_cost()?;
         let key = issuer.keys.choose(parts.header.kid.as_ref(), pinned, now)?;
-        let says = match crypto::verify(parts.signature, parts.message.as_bytes(), key.material(), pinned) {
-            Ok(true) => issuer.read(&parts.claims),
-            _ => {
-                issuer.keys.doubt(parts.header.kid.as_ref(), now);
-                Err(Code::TokenSignature
-                    .because("the token was not signed with its issuer's key, or was changed after"))
-            }
-        };
+        let signed = issuer.check_signature(&key, pinned, parts, now);
+        let says = signed.and_then(|()| issuer.read(&parts.claims));
         Ok(Verdict { window, says, keys: Some(keys) })
+    }
+
+    /// What [`Issuers::check`] does, told step by step and gone on with after a step that fails; keys that are to be fetched are.
+    pub(super) async fn explain(&self, parts: &Parts<'_>, sets: &KeySets, now: UnixNanos, steps: &mut Steps<'_>) {
+        let Some(issuer) = parts.claims.issuer().and_then(|iss| self.0.get(iss)) else { return };
+        let pinned = issuer.pinned(&parts.header.alg);
+        let names: Vec<&str> = issuer.algorithms.iter().map(|(name, _)| *name).collect();
+        steps.tell("algorithm", pinned.as_ref(), |_| format!("one of those of the issuer: {}", names.join(", ")));
+        steps.times(parts.claims.window(Duration::ZERO), parts.claims.window(issuer.leeway), issuer.leeway, now);
+        sets.run_due().await;
+        let kid = parts.header.kid.as_ref();
+        if let Ok(pinned) = pinned {
+            let mut key = issuer.keys.choose(kid, pinned, now);
+            if key.is_err() {
+                // As the gateway does: a key that is not known makes a fetch of its own.
+                sets.run_due().await;
+                key = issuer.keys.choose(kid, pinned, now);
+            }
+            steps.tell("key", key.as_ref(), |key| key.told());
+            if let Ok(key) = key {
+                let signed = issuer.check_signature(&key, pinned, parts, now);
+                steps.tell("signature", signed, |()| "made with that key".to_owned());
+            }
+        }
+        let denied = [("jti", &issuer.denied_jti), ("sub", &issuer.denied_sub)];
+        let allowed = denied.into_iter().try_for_each(|(claim, denied)| parts.claims.check_denied(claim, denied));
+        steps.tell("deny lists", allowed, |()| "its jti and sub stand on none".to_owned());
+        let audience = parts.claims.check_audience(&issuer.audience);
+        steps.tell("audience", audience, |()| format!("names one of {}", issuer.audience.join(", ")));
+        let tenant = parts.claims.tenant(&issuer.tenant_claim, &issuer.tenants);
+        steps.tell("tenant claim", tenant.as_ref(), |tenant| match issuer.tenants.is_empty() {
+            true => format!("names tenant {tenant}"),
+            false => format!("stands for tenant {tenant} by issuers.{}.tenants", issuer.name),
+        });
+        steps.tenant(tenant.ok().as_ref());
+    }
+
+    /// The claim that names the tenant, for the issuer of these claims.
+    pub(super) fn tenant_claim(&self, claims: &Claims) -> Option<&TenantClaim> {
+        claims.issuer().and_then(|iss| self.0.get(iss)).map(|issuer| &issuer.tenant_claim)
     }
 }
 
@@ -169,6 +204,21 @@ impl Verifier {
         pinned.ok_or_else(|| {
             Code::TokenSignature.because("the token's alg is none of the algorithms that its issuer is pinned to here")
         })
+    }
+
+    /// Whether this key signed it.
+    fn check_signature(
+        &self,
+        key: &Key<'_>,
+        pinned: Algorithm,
+        parts: &Parts<'_>,
+        now: UnixNanos,
+    ) -> Result<(), AuthError> {
+        if let Ok(true) = crypto::verify(parts.signature, parts.message.as_bytes(), key.material(), pinned) {
+            return Ok(());
+        }
+        self.keys.doubt(parts.header.kid.as_ref(), now);
+        Err(Code::TokenSignature.because("the token was not signed with its issuer's key, or was changed after"))
     }
 
     /// What the claims say, of which the signature is proven: only now, so that nobody learns from forged tokens what is configured.

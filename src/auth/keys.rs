@@ -94,6 +94,14 @@ pub(super) enum Key<'k> {
 }
 
 impl Key<'_> {
+    /// Which one it is, for people.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Fixed(_) => "the issuer's only one, from the settings".to_owned(),
+            Self::Published(key) => key.told(),
+        }
+    }
+
     pub(super) fn material(&self) -> &DecodingKey {
         match self {
             Self::Fixed(key) => key,

@@ -172,6 +172,7 @@ pub(crate) fn settings() -> Settings {
                 body_timeout: Duration::from_secs(30),
             },
             address: config::AddressLimits { failures_per_second: 100, burst: 500, tracked: 1_000, dry_run: false },
+            core_dumps: false,
         },
         influxdb: None,
         enrich: Enrich {

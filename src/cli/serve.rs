@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use secrecy::ExposeSecret;
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +26,14 @@ pub struct ServeArgs {}
 /// [`Failure::Failed`] when the gateway cannot start or a listener ends by itself.
 pub async fn run(settings: Settings, origin: Origin, clock: Clock) -> Result<(), Failure> {
     log_to_stderr(&settings.log)?;
+    if !settings.server.core_dumps
+        && let Err(error) = forbid_core_dumps()
+    {
+        tracing::warn!(
+            "a crash may leave a core dump, which holds secrets: {error}; set RLIMIT_CORE to 0 where the gateway is started"
+        );
+    }
+    settings.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     let mut signals = Signals::listen().map_err(|e| Failure::Failed(e.to_string()))?;
     let gateway = tokio::select! {
         started = Gateway::start(settings, clock) => started.map_err(|e| Failure::Failed(e.to_string()))?,
@@ -48,6 +57,15 @@ pub async fn run(settings: Settings, origin: Origin, clock: Clock) -> Result<(),
         0 => Ok(()),
         lost => Err(Failure::Failed(format!("{lost} accepted points are lost: see the log"))),
     }
+}
+
+/// Twice, because the limit does not hold where the kernel hands dumps to a program. What is not dumpable cannot be read by others of the same user either,
+/// be it by a debugger or in `/proc/PID/environ`.
+fn forbid_core_dumps() -> rustix::io::Result<()> {
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a second signal asks for exactly this: leave without draining")]

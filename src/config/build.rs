@@ -95,6 +95,7 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
         token_cookie: section.text("token_cookie").map(str::to_owned),
         connections: connections(&section.sub("connections")),
         address: address(&section.sub("address")),
+        core_dumps: set(section.flag("core_dumps")),
     };
     if collide(server.listen, server.admin_listen) {
         let key = later_of(section, "admin_listen", "listen");

@@ -93,6 +93,8 @@ pub struct Server {
     pub connections: Connections,
     /// What an address may do before it proved anything.
     pub address: AddressLimits,
+    /// Whether a crash may leave a core dump, which holds every secret.
+    pub core_dumps: bool,
 }
 
 /// How many replicas share a tenant's rate.

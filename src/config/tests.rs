@@ -5,6 +5,7 @@ mod examples;
 mod files;
 mod identity;
 mod layers;
+mod private;
 mod reading;
 mod series;
 mod start;

@@ -17,7 +17,7 @@ pub(crate) type Outcome<T> = Result<T, String>;
 
 /// Tags, fields and columns that the gateway or InfluxDB writes itself.
 const RESERVED: &[&str] =
-    &["tenant_id", "session_id", "session", "session_bucket", "host", "instance", "trace_id", "time"];
+    &["tenant_id", "session_id", "session", "session_bucket", "host", "instance", "trace_id", "client_address", "time"];
 
 /// Tags that are read from members of an event: a measurement may need them, but nothing else may be named like them.
 pub(crate) const MEMBERS: &[&str] = &["view_name", "action_name"];

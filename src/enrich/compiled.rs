@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::UnixNanos;
-use crate::config::{FieldRule, Measurement, PathRule, Settings};
+use crate::config::{ClientAddress, FieldRule, Measurement, PathRule, Settings};
+
+use super::scrub::Scrubber;
 
 /// Names that are the gateway's, InfluxDB's, or members of an event: no metric and no free tag may bear them.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "tenant_id",
     "session_id",
     "session_bucket",
@@ -15,6 +17,7 @@ const RESERVED: [&str; 11] = [
     "host",
     "instance",
     "trace_id",
+    "client_address",
     "time",
     "measurement",
     "view_name",
@@ -33,6 +36,8 @@ pub(super) struct Rules {
     pub(super) static_tags: Vec<(String, String)>,
     pub(super) path_rules: Vec<PathRule>,
     pub(super) user_agent: bool,
+    pub(super) client_address: ClientAddress,
+    pub(super) scrubber: Scrubber,
     pub(super) lane: u16,
     /// Milliseconds.
     pub(super) max_clock_skew: i64,
@@ -67,6 +72,8 @@ impl Rules {
             static_tags,
             path_rules: enrich.path_rules.clone(),
             user_agent: enrich.user_agent,
+            client_address: enrich.client_address,
+            scrubber: Scrubber::new(enrich),
             lane: enrich.lane,
             max_clock_skew: i64::try_from(enrich.max_clock_skew.as_millis()).unwrap_or(i64::MAX),
             max_future: nanos(enrich.max_future),

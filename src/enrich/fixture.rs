@@ -74,7 +74,7 @@ fn catalog() -> Catalog {
 
 /// A request of this tenant, received [`NOW`], with no headers.
 pub(crate) fn context(tenant: &Tenant) -> Context<'_> {
-    Context { tenant, received: NOW, sent_at_ms: None, user_agent: None, traceparent: None }
+    Context { tenant, received: NOW, sent_at_ms: None, client: None, user_agent: None, traceparent: None }
 }
 
 /// A tenant proven by a write key that may write one measurement; the key enters the settings.

@@ -10,8 +10,10 @@ use crate::decode::{Defaults, Event, MAX_METRICS};
 use crate::outcome::Reason;
 
 use super::agent::Agent;
+use super::client;
 use super::compiled::{MeasurementRules, Rules, is_reserved_measurement};
 use super::draft::Draft;
+use super::scrub::Scrubbed;
 use super::session::{self, Session};
 use super::timestamp::{self, Ticks};
 use super::{Context, FieldValue, Point, Rejected, fields, tags, trace};
@@ -26,11 +28,14 @@ pub struct Request<'r> {
     pub(super) server_tags: Vec<(&'r str, &'r str)>,
     /// The header's trace id, if the header is valid.
     trace: Option<String>,
+    /// The field `client_address`.
+    client: Option<String>,
     /// Milliseconds to add to the client's times without `seq`.
     clock_offset: i64,
     /// Read from the header when the first point wants it.
     agent: OnceCell<Agent<'r>>,
     tags_dropped: Cell<u64>,
+    pub(super) scrubbed: Cell<Scrubbed>,
 }
 
 impl<'r> Request<'r> {
@@ -42,6 +47,7 @@ impl<'r> Request<'r> {
         server_tags.sort_unstable();
         Self {
             trace: context.traceparent.and_then(trace::id_of_header).map(|id| id.to_ascii_lowercase()),
+            client: client::stored(context.client, rules.client_address),
             clock_offset: timestamp::offset(context.sent_at_ms, context.received, rules.max_clock_skew),
             rules,
             ticks,
@@ -50,6 +56,7 @@ impl<'r> Request<'r> {
             server_tags,
             agent: OnceCell::new(),
             tags_dropped: Cell::new(0),
+            scrubbed: Cell::default(),
         }
     }
 
@@ -65,6 +72,8 @@ impl<'r> Request<'r> {
             return Rejected::because(Reason::Empty, "`metrics` is empty: there is nothing to store".to_owned());
         }
         let text = event.session_id.as_deref().or(self.defaults.session_id.as_deref());
+        let scrubber = &self.rules.scrubber;
+        let text = text.map(|id| scrubber.session(id, self.context.tenant.id().as_str(), arena, &self.scrubbed));
         let session = session::store(text, self.context.tenant.profile().settings.session, arena)?;
 
         let mut tags = BumpVec::with_capacity_in(self.server_tags.len() + event.tags.len() + 8, arena);
@@ -74,7 +83,7 @@ impl<'r> Request<'r> {
         self.check_needs(rules, &session, &tags)?;
         tags.sort_unstable_by_key(|(key, _)| *key);
 
-        let mut fields = BumpVec::with_capacity_in(event.metrics.len().min(MAX_METRICS) + 2, arena);
+        let mut fields = BumpVec::with_capacity_in(event.metrics.len().min(MAX_METRICS) + 3, arena);
         let unlisted = fields::append(self, event, rules, &mut fields)?;
         let metrics = fields.len();
         fields.extend(session.field().map(|text| ("session", FieldValue::Str(text))));
@@ -83,6 +92,7 @@ impl<'r> Request<'r> {
             None => self.trace.as_deref(),
         };
         fields.extend(trace.map(|id| ("trace_id", FieldValue::Str(id))));
+        fields.extend(self.client.as_deref().map(|address| ("client_address", FieldValue::Str(address))));
 
         let (millis, time) = self.time(event, &session)?;
         self.tags_dropped.set(self.tags_dropped.get() + dropped);
@@ -93,6 +103,11 @@ impl<'r> Request<'r> {
     /// How many free tags of kept points were left out so far because the catalog does not list them.
     pub fn tags_dropped(&self) -> u64 {
         self.tags_dropped.get()
+    }
+
+    /// In how many strings each scrub rule found something so far, those of rejected events included.
+    pub fn scrubbed(&self) -> Scrubbed {
+        self.scrubbed.get()
     }
 
     /// What the user agent says of itself; read once.

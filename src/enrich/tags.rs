@@ -8,7 +8,7 @@ use crate::outcome::Reason;
 
 use super::compiled::MeasurementRules;
 use super::request::Request;
-use super::{MAX_PATH, MAX_TAG_VALUE, Rejected, path};
+use super::{MAX_PATH, MAX_TAG_VALUE, Rejected, path, scrub};
 
 type Tags<'p> = BumpVec<'p, (&'p str, &'p str)>;
 
@@ -25,12 +25,12 @@ pub(super) fn append<'p>(
         let view = if path::is_path(view) {
             template(request, "viewName", view, arena)?
         } else {
-            bounded("viewName", view, MAX_TAG_VALUE)?
+            free_text(request, "viewName", view, arena)?
         };
         push(tags, "view_name", view);
     }
     if let Some(action) = event.action_name.as_deref() {
-        push(tags, "action_name", bounded("actionName", action, MAX_TAG_VALUE)?);
+        push(tags, "action_name", free_text(request, "actionName", action, arena)?);
     }
     let dropped = free(request, event, rules, arena, tags)?;
     if rules.agent_tags && request.rules.user_agent {
@@ -69,7 +69,7 @@ fn free<'p>(
         } else if matches!(&**name, "path" | "endpoint") {
             push(tags, name, template(request, name, value, arena)?);
         } else {
-            push(tags, name, bounded(name, value, MAX_TAG_VALUE)?);
+            push(tags, name, free_text(request, name, value, arena)?);
         }
     }
     Ok(dropped)
@@ -94,8 +94,16 @@ fn check_name(request: &Request<'_>, name: &str) -> Result<(), Rejected> {
 }
 
 fn template<'p>(request: &'p Request<'_>, name: &str, value: &'p str, arena: &'p Bump) -> Result<&'p str, Rejected> {
-    let path = bounded(name, path::without_query(value), MAX_PATH)?;
-    Ok(path::template(path, &request.rules.path_rules, arena))
+    let path = scrub::without_queries(path::without_query(value), arena);
+    let path = bounded(name, path, MAX_PATH)?;
+    // Before the rules for what is private: a number of a path is `:id` whether or not it could be a card's.
+    let template = path::template(path, &request.rules.path_rules, arena);
+    Ok(request.rules.scrubber.text(template, MAX_PATH, arena, &request.scrubbed))
+}
+
+fn free_text<'p>(request: &'p Request<'_>, name: &str, value: &'p str, arena: &'p Bump) -> Result<&'p str, Rejected> {
+    let text = bounded(name, scrub::without_queries(value, arena), MAX_TAG_VALUE)?;
+    Ok(request.rules.scrubber.text(text, MAX_TAG_VALUE, arena, &request.scrubbed))
 }
 
 fn bounded<'p>(name: &str, value: &'p str, most: usize) -> Result<&'p str, Rejected> {

@@ -1,4 +1,5 @@
 mod fields;
+mod private;
 mod time;
 
 use bumpalo::Bump;
@@ -94,6 +95,7 @@ fn no_caller_can_name_a_tag_or_field_of_the_servers() {
         "host",
         "instance",
         "trace_id",
+        "client_address",
         "time",
         "measurement",
         "view_name",

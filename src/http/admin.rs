@@ -1,6 +1,10 @@
 //! The admin listener: metrics, the exact ledger, each tenant's series, and its last rejections and dead letters.
 
+mod gate;
 mod series;
+
+pub use gate::Gate;
+pub(super) use gate::guard;
 
 use std::collections::HashMap;
 use std::time::Duration;

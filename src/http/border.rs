@@ -6,12 +6,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
@@ -31,8 +31,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// connection: measured at a tenth of the requests a second.
 pub async fn keep_alive_and_observe(
     mut request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     // Of a connection that was cut when it was accepted, what had arrived by then can still be read.
     if request.conn_data::<connections::Cut>().is_some() {
         let detail = "too many connections; nothing of this request was taken";
@@ -44,22 +44,71 @@ pub async fn keep_alive_and_observe(
     let state = request.app_data::<web::Data<State>>().cloned();
     let is_ingest = super::ingest::is_ingest_path(request.path());
     let declared = super::body::declared_length(request.headers());
-    let body = Rc::new(RefCell::new(request.take_payload()));
-    request.set_payload(Payload::from(Box::pin(SharedBody(Rc::clone(&body))) as BoxedBody));
+    let body = SharedBody::of(request.take_payload());
+    if let Some(problem) = without_an_end(&request) {
+        return Ok(closing(request.into_response(problem.error_response()).map_into_boxed_body(), body));
+    }
+    request.set_payload(Payload::from(Box::pin(body.clone()) as BoxedBody));
 
     let answered = next.call(request).await;
     let status = match &answered {
         Ok(response) => response.status(),
         Err(error) => error.as_response_error().status_code(),
     };
-    if !status.is_success() && declared.is_none_or(|length| length <= DRAIN_BYTES) {
+    if !body.ended() && declared.is_none_or(|length| length <= DRAIN_BYTES) {
         // Whether it was drained or the bound was hit: the answer goes out either way.
-        let _ = tokio::time::timeout(DRAIN_TIME, drain(SharedBody(body))).await;
+        let _ = tokio::time::timeout(DRAIN_TIME, drain(body.clone())).await;
     }
     if let (true, Some(state)) = (is_ingest, state) {
         state.metrics.request(status.as_u16(), monotonic().saturating_duration_since(started));
     }
-    answered
+    let answered = answered.map(ServiceResponse::map_into_boxed_body);
+    if body.ended() { answered } else { answered.map(|answer| closing(answer, body)) }
+}
+
+/// OPTIONS has no body of use, and a preflight is answered before anybody could look at one: the connection ends with the answer.
+pub async fn without_a_preflights_body(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let unread = if request.method() == Method::OPTIONS { request.take_payload() } else { Payload::None };
+    let body = SharedBody::of(unread);
+    let answered = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    if body.ended() { answered } else { answered.map(|answer| closing(answer, body)) }
+}
+
+/// What actix would read to the end of the connection, the next request included, whatever length was announced.
+fn without_an_end(request: &ServiceRequest) -> Option<Problem> {
+    let upgrades = || request.headers().get_all(header::UPGRADE);
+    let websocket = upgrades().any(|to| to.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"));
+    (websocket || request.method() == Method::CONNECT).then(|| {
+        let detail = "this server neither upgrades nor tunnels: send a plain HTTP/1.1 request";
+        Problem::new(StatusCode::BAD_REQUEST, "upgrade_refused", detail)
+    })
+}
+
+/// Ends the connection with this answer. actix would otherwise go on reading a chunked body and throw it away, for as long as chunks come
+/// or none: it does so for a body that nobody holds any more when the answer is written. So the answer holds it.
+fn closing(answer: ServiceResponse, unread: SharedBody) -> ServiceResponse {
+    answer.map_body(|_, body| BoxBody::new(Holding { body, _unread: unread }))
+}
+
+/// An answer's body that holds the request's.
+struct Holding {
+    body: BoxBody,
+    _unread: SharedBody,
+}
+
+impl MessageBody for Holding {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
 }
 
 async fn drain(mut body: SharedBody) {
@@ -75,12 +124,33 @@ async fn drain(mut body: SharedBody) {
 type BoxedBody = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// The request's body, readable by the handler and, after it, by the border.
-struct SharedBody(Rc<RefCell<Payload>>);
+#[derive(Clone)]
+struct SharedBody(Rc<RefCell<Body>>);
+
+struct Body {
+    payload: Payload,
+    ended: bool,
+}
+
+impl SharedBody {
+    fn of(payload: Payload) -> Self {
+        let ended = matches!(payload, Payload::None);
+        Self(Rc::new(RefCell::new(Body { payload, ended })))
+    }
+
+    /// Whether it was read to its end, or there was none.
+    fn ended(&self) -> bool {
+        self.0.borrow().ended
+    }
+}
 
 impl Stream for SharedBody {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut *self.0.borrow_mut()).poll_next(context)
+        let mut body = self.0.borrow_mut();
+        let polled = Pin::new(&mut body.payload).poll_next(context);
+        body.ended |= matches!(polled, Poll::Ready(None));
+        polled
     }
 }

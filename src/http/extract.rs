@@ -80,7 +80,7 @@ fn verify(
 }
 
 /// Collects every credential that a request carries, wherever it stands.
-fn presented(request: &HttpRequest) -> Presented<'_> {
+pub(super) fn presented(request: &HttpRequest) -> Presented<'_> {
     let headers = request.headers();
     let mut presented = Presented {
         authorization: all(headers, "authorization"),

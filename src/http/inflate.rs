@@ -93,7 +93,8 @@ fn no_place(none: NoPlace) -> Problem {
     }
 }
 
-enum Inflate {
+#[derive(Debug)]
+pub(super) enum Inflate {
     TooLarge,
     Broken,
 }
@@ -117,13 +118,15 @@ fn too_large(max: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "inflated_too_large", detail)
 }
 
-fn inflate_up_to(encoding: Encoding, body: &[u8], max: usize) -> Result<Bytes, Inflate> {
+pub(super) fn inflate_up_to(encoding: Encoding, body: &[u8], max: usize) -> Result<Bytes, Inflate> {
     match encoding {
         Encoding::Identity => Ok(Bytes::copy_from_slice(body)),
         Encoding::Gzip => read(flate2::read::MultiGzDecoder::new(body), max),
         // RFC 9110's deflate is zlib's format; some senders leave its header out.
         Encoding::Deflate if is_zlib(body) => read(flate2::read::ZlibDecoder::new(body), max),
         Encoding::Deflate => read(flate2::read::DeflateDecoder::new(body), max),
+        // "Large window brotli" is no part of the encoding `br` (RFC 7932), and the decoder would set aside up to a gigabyte for it.
+        Encoding::Brotli if body.first().is_some_and(|first| first & 0x7f == 0x11) => Err(Inflate::Broken),
         Encoding::Brotli => read(brotli::Decompressor::new(body, 8 * 1024), max),
         Encoding::Zstd => {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(|_| Inflate::Broken)?;

@@ -13,8 +13,9 @@ use super::inflate::{self, Plain};
 use super::problem::{LISTED, Problem, RejectedItem, listed, method_not_allowed};
 use crate::admit::Permit;
 use crate::decode::DecodeError;
-use crate::enrich::Context;
+use crate::enrich::{Context, Scrubbed};
 use crate::ingest::{self, Lines, Unusable};
+use crate::metrics::{Metrics, ScrubRule};
 use crate::outcome::Reason;
 use crate::spool::{Refused, Submission};
 
@@ -53,7 +54,7 @@ struct Accepted<'a> {
 ///
 /// What is refused before parsing is counted as a request only (nobody knows how many items it held); after it, item by item.
 async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
-    let Proven { tenant, generation, state, received, client: _ } = &proven;
+    let Proven { tenant, generation, state, received, client } = &proven;
     let profile = tenant.profile();
     let account = &profile.account;
     let permit = profile.quota.enter()?;
@@ -71,6 +72,7 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         tenant,
         received: *received,
         sent_at_ms: None,
+        client: *client,
         user_agent: text(&request, "user-agent"),
         traceparent: text(&request, "traceparent"),
     };
@@ -81,7 +83,8 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
         })
     };
     let lines = ingest::ingest(&generation.enricher, context, &body, generation.limits, charge)?.map_err(unusable)?;
-    let Lines { body: encoded, points, rejected, tags_dropped, demoted } = lines;
+    let Lines { body: encoded, points, rejected, tags_dropped, scrubbed, demoted } = lines;
+    count_scrubbed(&state.metrics, scrubbed);
     if tags_dropped > 0 {
         account.tags_dropped(tags_dropped);
         state.metrics.tags_dropped(tags_dropped);
@@ -130,6 +133,19 @@ async fn plain(request: &HttpRequest, body: Bytes, max: usize, permit: &Permit<'
     }
     let named = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes());
     inflate::inflate(inflate::encoding(named, &body)?, body, max, permit.large_body()).await
+}
+
+fn count_scrubbed(metrics: &Metrics, scrubbed: Scrubbed) {
+    let Scrubbed { email, bearer, card, pattern } = scrubbed;
+    let rules = [
+        (ScrubRule::Email, email),
+        (ScrubRule::Bearer, bearer),
+        (ScrubRule::Card, card),
+        (ScrubRule::Pattern, pattern),
+    ];
+    for (rule, strings) in rules.into_iter().filter(|(_, strings)| *strings > 0) {
+        metrics.scrubbed(rule, strings);
+    }
 }
 
 fn text<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {

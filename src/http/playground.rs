@@ -73,6 +73,8 @@ async fn page(state: web::Data<State>, request: HttpRequest) -> Result<HttpRespo
         .insert_header((header::CONTENT_SECURITY_POLICY, policy))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
+        .insert_header(("Cross-Origin-Resource-Policy", "same-origin"))
+        .insert_header((header::X_FRAME_OPTIONS, "DENY"))
         .body(page))
 }
 
@@ -82,7 +84,7 @@ async fn seen(state: web::Data<State>, request: HttpRequest) -> Result<HttpRespo
         return not_found(request).await;
     };
     let account = state.ledger.accounts().into_iter().find(|account| account.name() == playground.tenant);
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({
+    Ok(HttpResponse::Ok().insert_header(("Cross-Origin-Resource-Policy", "same-origin")).json(json!({
         "lines": *playground.last.lock().unwrap_or_else(PoisonError::into_inner),
         "ledger": account.map(|account| row(&account.totals())),
     })))

@@ -16,7 +16,7 @@ use actix_web::{App, HttpResponse, HttpServer, get, web};
 
 use super::health::{self, Check, CheckStatus};
 use super::problem::Problem;
-use super::{HEAD_TIMEOUT, cors};
+use super::{HEAD_TIMEOUT, cors, security};
 
 /// When a client may try again: a guess.
 const RETRY: Duration = Duration::from_secs(2);
@@ -34,21 +34,24 @@ pub struct Starting {
 /// When a socket cannot be handed to the server.
 pub fn serve_starting(public: &TcpListener, admin: &TcpListener) -> io::Result<Starting> {
     // A connection that was kept alive would end in a reset when the real server takes over.
-    let public = HttpServer::new(|| App::new().wrap(cors()).service(health::healthz).default_service(web::to(not_yet)))
-        .listen(public.try_clone()?)?
-        .workers(1)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KeepAlive::Disabled)
-        .disable_signals()
-        .run();
-    let admin =
-        HttpServer::new(|| App::new().service(health::healthz).service(readyz).default_service(web::to(not_yet)))
-            .listen(admin.try_clone()?)?
-            .workers(1)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .keep_alive(KeepAlive::Disabled)
-            .disable_signals()
-            .run();
+    let public = HttpServer::new(|| {
+        App::new().wrap(cors()).wrap(security::public()).service(health::healthz).default_service(web::to(not_yet))
+    })
+    .listen(public.try_clone()?)?
+    .workers(1)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .keep_alive(KeepAlive::Disabled)
+    .disable_signals()
+    .run();
+    let admin = HttpServer::new(|| {
+        App::new().wrap(security::admin()).service(health::healthz).service(readyz).default_service(web::to(not_yet))
+    })
+    .listen(admin.try_clone()?)?
+    .workers(1)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .keep_alive(KeepAlive::Disabled)
+    .disable_signals()
+    .run();
     let starting = Starting { public: public.handle(), admin: admin.handle() };
     tokio::spawn(public);
     tokio::spawn(admin);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::admin::Gate;
 use super::health::Readiness;
 use super::playground::Playground;
 use crate::admit::{AddressLimit, Admission, Connections, ReplicaWatch};
@@ -26,6 +27,8 @@ pub struct Generation {
     pub directory: Arc<Directory>,
     /// Proves them.
     pub authenticator: Authenticator,
+    /// Who may ask the admin listener.
+    pub gate: Gate,
     /// Makes points.
     pub enricher: Enricher,
     /// Largest body as received, bytes.

@@ -49,12 +49,12 @@ fn hold(gateway: &Gateway, rows: &[Row<'_>]) {
 }
 
 /// An issuer's settings, by its own `iss`.
-fn issuer(key: &SigningKey, name: &str, more: &str) -> String {
+pub fn issuer(key: &SigningKey, name: &str, more: &str) -> String {
     format!("{}{more}\n", key.issuer_toml(name).replace(ISSUER, &format!("https://{name}.example")))
 }
 
 /// Claims of that issuer.
-fn claims_of(name: &str, tenant: &str) -> Value {
+pub fn claims_of(name: &str, tenant: &str) -> Value {
     let mut claims = claims(tenant);
     claims["iss"] = json!(format!("https://{name}.example"));
     claims

@@ -9,7 +9,9 @@
 
 mod support;
 
+mod admin;
 mod answers;
+mod attacks;
 mod browser_clients;
 mod clients;
 mod commands;
@@ -23,6 +25,7 @@ mod formats;
 mod full_disk;
 mod idempotence;
 mod identity;
+mod jwks;
 mod limits;
 mod line_protocol;
 mod observability;
@@ -32,10 +35,10 @@ mod reload;
 mod reload_under_load;
 mod replay;
 mod restart;
+mod secrets;
 mod series;
 mod servers;
 mod slow;
-mod spoofing;
 mod stop;
 mod tenants;
 mod volume;

@@ -9,6 +9,7 @@
 //!   whose points went over it.
 //! - [`Disk`]: one that can be full.
 //! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
+//! - [`provider::Provider`]: an issuer's server that publishes keys.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
@@ -30,6 +31,7 @@ pub mod link;
 pub mod load;
 pub mod numbered;
 pub mod process;
+pub mod provider;
 pub mod relay;
 pub mod reloading;
 pub mod sending;

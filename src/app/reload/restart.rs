@@ -2,7 +2,7 @@
 //!
 //! Every section with such keys is taken apart by name: a new setting does not compile until somebody said here which it is.
 
-use crate::config::{Enrich, Influx, Log, Profile, Server, Settings, SpoolSettings};
+use crate::config::{Connections, Enrich, Influx, Log, Profile, Server, Settings, SpoolSettings};
 
 /// The settings that come into force, with what takes a restart as it is in `running`; and the keys of what would change by one.
 ///
@@ -62,7 +62,7 @@ fn server(waiting: &mut Waiting, running: &Server, fresh: &mut Server) {
         drain_delay,
         drain_timeout,
         replicas: _,
-        connections,
+        connections: Connections { max, head_timeout, per_address: _, body_timeout: _ },
         max_body: _,
         max_inflated: _,
         max_events: _,
@@ -71,13 +71,16 @@ fn server(waiting: &mut Waiting, running: &Server, fresh: &mut Server) {
         admin_token: _,
         token_cookie: _,
         address: _,
+        core_dumps,
     } = fresh;
     waiting.hold("server.listen", &running.listen, listen);
     waiting.hold("server.admin_listen", &running.admin_listen, admin_listen);
     waiting.hold("server.workers", &running.workers, workers);
     waiting.hold("server.drain_delay", &running.drain_delay, drain_delay);
     waiting.hold("server.drain_timeout", &running.drain_timeout, drain_timeout);
-    waiting.hold("server.connections", &running.connections, connections);
+    waiting.hold("server.core_dumps", &running.core_dumps, core_dumps);
+    waiting.hold("server.connections.max", &running.connections.max, max);
+    waiting.hold("server.connections.head_timeout", &running.connections.head_timeout, head_timeout);
 }
 
 fn influxdb(waiting: &mut Waiting, running: &Option<Influx>, fresh: &mut Option<Influx>) {

@@ -30,6 +30,14 @@ pub(crate) struct PublishedKey {
 }
 
 impl PublishedKey {
+    /// Which one it is, for people.
+    pub(crate) fn told(&self) -> String {
+        match &self.kid {
+            Some(kid) => format!("kid {} of the published ones", shown(kid)),
+            None => "the only published one that it can be".to_owned(),
+        }
+    }
+
     /// What signatures are held against.
     pub(crate) fn key(&self) -> &DecodingKey {
         &self.key
@@ -112,6 +120,11 @@ impl KeySet {
             }
             _ => Found::Several,
         }
+    }
+
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// How many keys verify one of these algorithms.

@@ -179,6 +179,11 @@ impl Published {
         }
     }
 
+    /// The next fetch is due now.
+    pub(super) fn refetch(&self) {
+        self.state().asked = true;
+    }
+
     /// Whether it is to be fetched now; if so, that has begun.
     pub(super) fn begin(&self, now: UnixNanos) -> bool {
         let mut state = self.state();

@@ -2,7 +2,7 @@
 
 mod choosing;
 mod fetching;
-mod provider;
+pub(in crate::auth) mod provider;
 mod reading;
 mod reloads;
 mod unknown;

@@ -1,6 +1,10 @@
 //! What `tagline check` prints, and how it ends.
 
-use super::run;
+mod token;
+
+use super::{CheckArgs, run};
+use crate::cli::Failure;
+use crate::clock::Clock;
 use crate::config::Sources;
 
 fn check(text: Option<&str>, env: &[(&str, &str)]) -> (String, u8) {
@@ -12,7 +16,10 @@ fn check(text: Option<&str>, env: &[(&str, &str)]) -> (String, u8) {
     });
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut out = Vec::new();
-    let result = run(&Sources { file, env }, &mut out);
+    let args = CheckArgs { token: None, origin: None };
+    let sources = Sources { file, env };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let result = runtime.block_on(run(&args, &sources, &Clock::system(), &mut std::io::empty(), &mut out));
     let code = result.map_or_else(|failure| failure.code(), |()| 0);
     let out = String::from_utf8(out).unwrap().replace(&format!("{}/", dir.path().display()), "");
     (out, code)

@@ -23,7 +23,7 @@ const MANY: i64 = u32::MAX as i64;
 pub(crate) const ROWS: &[Row] = &[
     row("tenants_file", Kind::File, "", "A file that holds `[tenants.*]` and `[tenant_defaults]` only; it lies above the file that names it."),
     row("server.listen", Kind::Listener, "", "Public listener."),
-    row("server.admin_listen", Kind::Listener, "", "Admin listener: health, metrics, ledger. Keep it inside, or set `admin_token_file`."),
+    row("server.admin_listen", Kind::Listener, "", "Admin listener: health, metrics, ledger. Beyond loopback keep it inside, and set `admin_token_file`."),
     row("server.admin_token", secret("admin_token_file", None), "", "What the admin listener asks for as `Authorization: Bearer`, but for `/healthz` and `/readyz`; 16 characters or more."),
     row("server.admin_token_file", Kind::File, "", "The same, in a file."),
     row("server.workers", Kind::Int(0, 1024), "", "HTTP workers; 0: one a core."),
@@ -45,6 +45,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("server.address.burst", Kind::Int(1, MANY), "", "Failed proofs at once."),
     row("server.address.tracked", Kind::Int(16, 10_000_000), "", "Most addresses that are remembered."),
     row("server.address.dry_run", Kind::Bool, "", "Whether the limits of one address are counted and not enforced."),
+    row("server.core_dumps", Kind::Bool, "", "Whether a crash may leave a core dump, and a debugger of the same user may attach. Either holds every secret that the gateway has."),
     row("influxdb.url", Kind::Url, "", "Base URL, such as `https://influxdb:8086`, or `INFLUXDB_URL`."),
     row("influxdb.org", Kind::Text, "", "Organisation's name, or `INFLUXDB_ORG`."),
     row("influxdb.bucket", Kind::Text, "", "Bucket of the tenants that have none of their own, or `INFLUXDB_BUCKET`."),

@@ -64,7 +64,7 @@ fn without_its_session_a_point_is_the_one_that_a_tenant_with_session_fields_gets
     for body in [frontend("s-1", 5), frontend("", 5), frontend("another", 7_000_000)] {
         let [whole] = &lines(&settings(), SessionMode::Field, &body, &[Detail::Full])[..] else { panic!() };
         for mode in [SessionMode::Tag, SessionMode::Field, SessionMode::Hash(16)] {
-            assert_eq!(lines(&settings(), mode, &body, &[Detail::NoSession]), [whole.clone()], "{mode:?}");
+            assert_eq!(lines(&settings(), mode, &body, &[Detail::NoSession]), std::slice::from_ref(whole), "{mode:?}");
         }
     }
 }

@@ -178,11 +178,12 @@ impl Connection {
     }
 
     fn line(&mut self) -> std::io::Result<String> {
-        let mut line = String::new();
-        if self.stream.read_line(&mut line)? == 0 {
+        let mut line = Vec::new();
+        if self.stream.read_until(b'\n', &mut line)? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+        // A header may hold bytes that are no text, such as an origin that is given back as it came.
+        Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
     }
 }
 

@@ -4,6 +4,9 @@ use super::random_text;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -128,6 +131,14 @@ impl SigningKey {
         )
     }
 
+    /// The public key as issuers publish it, by this name; of all but HS256.
+    pub fn jwk(&self, kid: &str) -> Value {
+        let mut jwk =
+            Jwk::from_encoding_key(&self.encoding, self.algorithm).expect("a key that signs has a public half");
+        jwk.common.key_id = Some(kid.to_owned());
+        serde_json::to_value(jwk).expect("a JWK is JSON")
+    }
+
     /// A token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with_header(&Header::new(self.algorithm), claims)
@@ -136,6 +147,19 @@ impl SigningKey {
     /// A token with these claims and a header of the test's choice (a `kid`, another `typ`).
     pub fn sign_with_header(&self, header: &Header, claims: &Value) -> String {
         jsonwebtoken::encode(header, claims, &self.encoding).expect("these claims can be signed")
+    }
+
+    /// A token of these very texts, signed by the key's own algorithm whatever the header says.
+    pub fn sign_texts(&self, header: &str, claims: &str) -> String {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.encoding, self.algorithm);
+        format!("{message}.{}", signature.expect("a key signs by its own algorithm"))
+    }
+
+    /// The public key as a JWK (RFC 7517).
+    pub fn jwk(&self) -> Value {
+        let jwk = Jwk::from_encoding_key(&self.encoding, self.algorithm).expect("a key that was just made has a JWK");
+        serde_json::to_value(jwk).expect("a JWK is JSON")
     }
 }
 

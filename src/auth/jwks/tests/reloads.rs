@@ -60,6 +60,21 @@ async fn a_set_that_no_settings_name_any_more_is_forgotten() {
 }
 
 #[tokio::test]
+async fn an_operator_can_have_every_set_fetched_at_once_and_a_withdrawn_key_is_gone() {
+    let provider = Provider::start(keys(&[named(&KEYS.rsa, "stolen"), named(&KEYS.ec, "b")])).await;
+    let gateway = Gateway::loaded(&provider).await;
+    let stolen = token(&KEYS.rsa, "RS256", Some("stolen"));
+    assert_eq!(gateway.verify(&stolen), acme());
+    provider.reply(keys(&[named(&KEYS.ec, "b")]));
+    gateway.sets.run_due().await;
+    assert_eq!((gateway.verify(&stolen), provider.count()), (acme(), 1), "nobody asked");
+    gateway.sets.refetch();
+    gateway.sets.run_due().await;
+    assert_eq!(provider.count(), 2);
+    assert_ne!(gateway.verify(&stolen), acme(), "remembered as it was");
+}
+
+#[tokio::test]
 async fn waiting_for_the_first_fetch_ends_with_it_or_in_time() {
     let mut provider = Provider::start(keys(&[named(&KEYS.rsa, "a")])).await;
     let gateway = Gateway::new(&provider.url());

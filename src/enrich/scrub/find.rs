@@ -1,0 +1,148 @@
+//! Where in a string something stands that a built-in rule is for: the first place from `from` on.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// An address by its shape, the `@` also percent-encoded, once or more. What follows the last dot begins with two letters, so that `react@18.2.0` is none;
+/// letters are those of any script.
+static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r#"(?:"[^"@]*"|[\w.+%'~!$&*^{|}-]+)(?:@|%(?:25)*40)[\w.-]*\w\.[^\W\d_]{2}(?:[\w.-]*\w)?"#)
+});
+
+/// `Bearer` and what follows it, or anything that begins like the Base64 of `{"`: a JWT, whole or cut.
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r"\b(?i:bearer)(?:[\s+:=]|%20)+[A-Za-z0-9._~+/=%-]{3,}|eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)*")
+});
+
+fn compiled(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("written above, and a test uses it")
+}
+
+/// Compiles the patterns, so that no request waits for it.
+pub(super) fn warm_up() {
+    LazyLock::force(&EMAIL);
+    LazyLock::force(&TOKEN);
+}
+
+/// Ends of file names that are no top-level domains: `logo@2x.png` is a picture for dense screens.
+const PICTURES: [&str; 7] = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg", ".avif"];
+
+pub(super) fn email(text: &str, from: usize) -> Option<Range<usize>> {
+    let mut from = from;
+    loop {
+        let found = EMAIL.find_at(text, from)?;
+        if !PICTURES.iter().any(|end| found.as_str().ends_with(end)) {
+            return Some(found.range());
+        }
+        from = found.end();
+    }
+}
+
+/// Whether [`token`] is worth asking.
+pub(super) fn may_hold_token(text: &str) -> bool {
+    text.contains("eyJ") || text.as_bytes().windows(6).any(|six| six.eq_ignore_ascii_case(b"bearer"))
+}
+
+pub(super) fn token(text: &str, from: usize) -> Option<Range<usize>> {
+    TOKEN.find_at(text, from).map(|found| found.range())
+}
+
+/// A card number: 13 to 19 digits, alone or in groups with one space, `-`, `+` or `%20` between them, in a range that schemes issue, with the right check
+/// digit. Digits that a letter touches are a part of something else, a UUID say; so are clocks in milliseconds, which begin with 1.
+pub(super) fn card(text: &str, from: usize) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    while at < bytes.len() {
+        if bytes[at] == b'%' && bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
+            at += 3;
+            continue;
+        }
+        if !bytes[at].is_ascii_digit() {
+            at += 1;
+            continue;
+        }
+        let touched = at > 0 && is_letter(bytes[at - 1]);
+        if !touched && let Some(end) = card_at(bytes, at) {
+            return Some(at..end);
+        }
+        at += digits(&bytes[at..]);
+    }
+    None
+}
+
+/// The end of the longest card number that begins here with a group of digits.
+fn card_at(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut number = [0_u8; 19];
+    let mut length = 0;
+    let mut at = start;
+    let mut longest = None;
+    loop {
+        let group = digits(&bytes[at..]);
+        if group == 0 || length + group > number.len() {
+            return longest;
+        }
+        number[length..length + group].copy_from_slice(&bytes[at..at + group]);
+        length += group;
+        at += group;
+        let ends = !bytes.get(at).copied().is_some_and(is_letter);
+        let digits = &number[..length];
+        if ends && length >= 13 && is_issued(digits) && has_check_digit(digits) {
+            longest = Some(at);
+        }
+        at += match &bytes[at..] {
+            [b' ' | b'-' | b'+', ..] => 1,
+            [b'%', b'2', b'0', ..] => 3,
+            _ => return longest,
+        };
+    }
+}
+
+fn digits(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// A letter, or a byte of one beyond ASCII.
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte >= 0x80
+}
+
+/// Whether a scheme issues numbers that begin so (ISO/IEC 7812): Mastercard and Mir 22 to 27, Diners, Amex and JCB 30 and 34 to 39, Visa 4, Mastercard,
+/// Maestro, Discover, UnionPay and RuPay 5, 6, 81 and 82, Troy 97.
+fn is_issued(number: &[u8]) -> bool {
+    matches!(
+        number,
+        [b'2', b'2'..=b'7', ..]
+            | [b'3', b'0' | b'4'..=b'9', ..]
+            | [b'4'..=b'6', ..]
+            | [b'8', b'1' | b'2', ..]
+            | [b'9', b'7', ..]
+    )
+}
+
+/// Luhn's formula.
+pub(super) fn has_check_digit(number: &[u8]) -> bool {
+    let sum: u32 = number
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit - b'0') << (place % 2);
+            digit / 10 + digit % 10
+        })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// What an operator's pattern finds. An empty match (`\b`) holds nothing: the search goes on behind the next character.
+pub(super) fn pattern(pattern: &Regex, text: &str, from: usize) -> Option<Range<usize>> {
+    let mut from = from;
+    loop {
+        let found = pattern.find_at(text, from)?;
+        if !found.is_empty() {
+            return Some(found.range());
+        }
+        from = found.end() + text[found.end()..].chars().next()?.len_utf8();
+    }
+}
