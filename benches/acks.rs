@@ -6,14 +6,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "a load of its own threads, which sleep and read the clock")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+mod rig;
+
+use rig::{Gateway, answer, sink};
 
 const KEY: &str = "bench-key-0123456789abcdef";
 /// How long one turn of one gateway is measured, and how many turns each gets.
@@ -31,7 +34,11 @@ fn main() {
     println!("\nevents a request | durability |   acks/s             | events/s  | requests an fsync | of memory");
     for events in [1, 100] {
         let body = body(events);
-        let gateways = ["memory", "fsync"].map(|durability| Gateway::start(folder.path(), durability, events, sink));
+        let start = |durability| {
+            let name = format!("{durability}-{events}");
+            Gateway::start(folder.path(), &name, durability, sink, &settings())
+        };
+        let gateways = ["memory", "fsync"].map(start);
         let mut rates = [Vec::new(), Vec::new()];
         for _ in 0..TURNS {
             for (gateway, rates) in gateways.iter().zip(&mut rates) {
@@ -41,7 +48,7 @@ fn main() {
         let medians = rates.each_mut().map(|rates| median(rates));
         for (at, durability) in ["memory", "fsync"].iter().enumerate() {
             let (rate, least, most) = medians[at];
-            let group = gateways[at].requests() as f64 / gateways[at].fsyncs().max(1) as f64;
+            let group = requests_an_fsync(&gateways[at]);
             let group = if at == 0 { "-".to_owned() } else { format!("{group:.1}") };
             println!(
                 "{events:>16} | {durability:<10} | {rate:>7.0} ({least:.0}..{most:.0}) | {:>9.0} | {group:>17} | {:.2}",
@@ -50,6 +57,11 @@ fn main() {
             );
         }
     }
+}
+
+fn requests_an_fsync(gateway: &Gateway) -> f64 {
+    let requests = gateway.metric("tagline_http_request_seconds_count");
+    requests as f64 / gateway.metric("tagline_spool_fsync_seconds_count").max(1) as f64
 }
 
 fn median(rates: &mut [f64]) -> (f64, f64, f64) {
@@ -81,30 +93,9 @@ fn body(events: usize) -> String {
     format!("[{}]", (0..events).map(one).collect::<Vec<_>>().join(","))
 }
 
-struct Gateway {
-    process: Child,
-    public: SocketAddr,
-    admin: SocketAddr,
-}
-
-impl Gateway {
-    fn start(folder: &Path, durability: &str, events: usize, sink: SocketAddr) -> Self {
-        let dir = folder.join(format!("{durability}-{events}"));
-        let config = folder.join(format!("{durability}-{events}.toml"));
-        let text = format!(
-            r#"
-[server]
-listen = "127.0.0.1:0"
-admin_listen = "127.0.0.1:0"
-drain_delay = "0s"
-[influxdb]
-url = "http://{sink}"
-org = "bench"
-[spool]
-dir = "{}"
-durability = "{durability}"
-[log]
-format = "text"
+fn settings() -> String {
+    format!(
+        r#"
 [tenants.acme.keys.web]
 key = "{KEY}"
 origins = ["*"]
@@ -112,56 +103,8 @@ origins = ["*"]
 points_per_second = 100000000
 burst = 100000000
 in_flight = 10000
-"#,
-            dir.display()
-        );
-        std::fs::write(&config, text).expect("a configuration");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_tagline"))
-            .args(["serve", "--config"])
-            .arg(&config)
-            .env_clear()
-            .env("INFLUXDB_TOKEN", "bench")
-            .env("NO_COLOR", "1")
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the gateway starts");
-        let mut log = BufReader::new(process.stderr.take().expect("its log")).lines();
-        let mut listener = |name: &str| {
-            let line = log.by_ref().map_while(Result::ok).find(|line| line.contains(&format!("listener=\"{name}\"")));
-            let line = line.unwrap_or_else(|| panic!("the gateway does not listen: {name}"));
-            let address = line.split("address=").nth(1).and_then(|rest| rest.split_ascii_whitespace().next());
-            address.and_then(|address| address.parse().ok()).expect("an address in the log")
-        };
-        let (public, admin) = (listener("public"), listener("admin"));
-        // The rest of the log is read, or the gateway would wait for it.
-        thread::spawn(move || log.for_each(drop));
-        Self { process, public, admin }
-    }
-
-    fn metric(&self, name: &str) -> u64 {
-        let mut stream = TcpStream::connect(self.admin).expect("the admin listener");
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("a request");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        let mut values =
-            text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok());
-        values.next().unwrap_or(0)
-    }
-
-    fn requests(&self) -> u64 {
-        self.metric("tagline_http_request_seconds_count")
-    }
-
-    fn fsyncs(&self) -> u64 {
-        self.metric("tagline_spool_fsync_seconds_count")
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+"#
+    )
 }
 
 /// Acknowledged requests a second over all connections.
@@ -178,7 +121,7 @@ fn load(gateway: SocketAddr, body: &str) -> f64 {
                 let mut answers = BufReader::new(stream.try_clone().expect("a second handle"));
                 while !stop.load(Ordering::Relaxed) {
                     (&stream).write_all(request.as_bytes()).expect("a request");
-                    assert_eq!(answer(&mut answers), 202);
+                    assert_eq!(answer(&mut answers).status, 202);
                     acks.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -187,46 +130,4 @@ fn load(gateway: SocketAddr, body: &str) -> f64 {
         stop.store(true, Ordering::Relaxed);
     });
     acks.into_inner() as f64 / started.elapsed().as_secs_f64()
-}
-
-/// Reads one message; the status of an answer, or 0 of a request.
-fn answer(stream: &mut impl BufRead) -> u16 {
-    let (mut line, mut status, mut length) = (String::new(), None, 0);
-    loop {
-        line.clear();
-        if stream.read_line(&mut line).expect("a line") == 0 {
-            return 0;
-        }
-        let line = line.trim_end();
-        if status.is_none() {
-            status = Some(line.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(1));
-        } else if line.is_empty() {
-            break;
-        } else if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().expect("a length");
-        }
-    }
-    std::io::copy(&mut stream.take(length), &mut std::io::sink()).expect("a body");
-    status.unwrap_or(0)
-}
-
-/// An InfluxDB that takes everything and keeps nothing.
-fn sink() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("its address");
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || {
-                let mut requests = BufReader::new(stream.try_clone().expect("a second handle"));
-                while answer(&mut requests) != 0 {
-                    if (&stream).write_all(b"HTTP/1.1 204 No Content\r\n\r\n").is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
 }

@@ -169,7 +169,10 @@ fn changed_limits_are_in_force_after_a_reload() {
     let before = Directory::of(&settings(), &ledger);
     let mut settings = settings();
     settings.tenants.get_mut(&id("acme")).unwrap().limits = Limits { in_flight: 1, ..Limits::generous() };
+    let acme = before.get(&id("acme")).unwrap();
+    assert!(acme.series.judge("acme", NOW_NANOS).admits(Detail::Full, b"a series", &[]));
     let after = before.reloaded(&settings, &ledger).get(&id("acme")).unwrap();
+    assert_eq!(after.series.series(NOW_NANOS), [1, 1], "what was counted stays counted");
     let _place = after.quota.enter().unwrap();
     assert_eq!(after.quota.enter().unwrap_err().limit, Limit::InFlight);
     settings.server.max_events = 1;
