@@ -11,6 +11,7 @@ mod claims;
 mod cookies;
 mod credentials;
 mod forge;
+mod forwarded;
 mod headers;
 mod json;
 mod origins;

@@ -91,13 +91,13 @@ fn keys(world: &World) -> Vec<Row> {
         ("kid a number", json!({ "kid": 1 })),
         ("kid a list", json!({ "kid": ["rsa"] })),
         ("kid of 5,000 characters", json!({ "kid": "k".repeat(5_000) })),
-        ("jwk: the attacker's key", json!({ "jwk": own.jwk() })),
+        ("jwk: the attacker's key", json!({ "jwk": own.jwk("0") })),
         ("jku: the attacker's keys", json!({ "jku": "http://127.0.0.1:1/jwks.json", "kid": "a" })),
         ("x5u: the attacker's certificate", json!({ "x5u": "http://127.0.0.1:1/cert.pem" })),
         ("x5c: the attacker's certificate", json!({ "x5c": [certificate], "x5t": "AAAA" })),
         (
             "all of them",
-            json!({ "jwk": own.jwk(), "jku": "http://127.0.0.1:1/", "x5u": "http://127.0.0.1:1/", "kid": "0" }),
+            json!({ "jwk": own.jwk("0"), "jku": "http://127.0.0.1:1/", "x5u": "http://127.0.0.1:1/", "kid": "0" }),
         ),
     ];
     let mut rows: Vec<Row> = forged

@@ -155,12 +155,6 @@ impl SigningKey {
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.encoding, self.algorithm);
         format!("{message}.{}", signature.expect("a key signs by its own algorithm"))
     }
-
-    /// The public key as a JWK (RFC 7517).
-    pub fn jwk(&self) -> Value {
-        let jwk = Jwk::from_encoding_key(&self.encoding, self.algorithm).expect("a key that was just made has a JWK");
-        serde_json::to_value(jwk).expect("a JWK is JSON")
-    }
 }
 
 /// Claims that name this tenant and are good for five minutes.
