@@ -127,16 +127,13 @@ impl Gateway {
         }
         let settings = config::load(&config::Sources { file: None, env }).expect("sound settings");
         let directory = Arc::new(Directory::of(&settings, &Arc::new(Ledger::default())));
-        let metrics = Arc::new(Metrics::new().expect("metrics"));
-        let sets = KeySets::new(Clock::system(), metrics).expect("an HTTP client");
-        let private = |der: &[u8]| der.to_vec();
+        let sets =
+            KeySets::new(Clock::manual(NOW), Arc::new(Metrics::new().expect("metrics"))).expect("an HTTP client");
+        let (rsa, ec) = (AsDer::<Pkcs8V1Der<'_>>::as_der(&rsa).expect("DER"), ec.to_pkcs8v1().expect("DER"));
         Self {
             authenticator: Authenticator::new(&settings, directory, &sets).expect("sound settings"),
-            rsa: EncodingKey::from_rsa_pem(&pem(&private(
-                AsDer::<Pkcs8V1Der<'_>>::as_der(&rsa).expect("DER").as_ref(),
-            )))
-            .expect("a key"),
-            ec: EncodingKey::from_ec_pem(&pem(&private(ec.to_pkcs8v1().expect("DER").as_ref()))).expect("a key"),
+            rsa: EncodingKey::from_rsa_pem(&pem(rsa.as_ref())).expect("a key"),
+            ec: EncodingKey::from_ec_pem(&pem(ec.as_ref())).expect("a key"),
             minted: AtomicU64::new(0),
         }
     }

@@ -209,7 +209,7 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// Where published keys would be; these settings name none.
-fn key_sets() -> KeySets {
+pub(crate) fn key_sets() -> KeySets {
     KeySets::new(Clock::manual(NOW * NANOS), Arc::new(Metrics::new().unwrap())).unwrap()
 }
 

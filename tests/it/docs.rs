@@ -33,7 +33,8 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// Every page of the documentation.
 fn pages() -> Vec<PathBuf> {
-    let mut pages: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)).into();
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(|name| root().join(name)).into();
     pages.extend(files(&root().join("docs"), "md"));
     pages
 }
@@ -286,6 +287,26 @@ fn the_changelog_tells_of_what_is_unreleased_and_the_licence_is_there() {
         assert!(changelog.contains(&format!("`{command}`")), "{command}");
     }
     assert!(read("LICENSE").contains("Apache License"));
+}
+
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let sources: String = [files(&root().join("src"), "rs"), files(&root().join("tests/it"), "rs")]
+        .concat()
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let page = read("SECURITY.md");
+    let spans = page.split('`').skip(1).step_by(2);
+    // Settings and headers have dots, dashes or few words: a test's name is a sentence.
+    let is_test = |span: &&str| {
+        span.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            && span.matches('_').count() >= 3
+    };
+    let named: BTreeSet<&str> = spans.filter(is_test).collect();
+    assert!(named.len() > 40, "only {} tests are named", named.len());
+    let gone: Vec<&str> = named.into_iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert!(gone.is_empty(), "{}", gone.join("\n"));
 }
 
 #[test]

@@ -161,6 +161,20 @@ fn a_trusted_proxy_is_not_counted_by_address_and_keeps_the_last_eighth() {
 }
 
 #[test]
+fn other_bounds_hold_for_the_connections_that_come() {
+    let all = Connections::new(&connections(16, 2), false, false);
+    let held = [all.open(v4(1), false).unwrap(), all.open(v4(1), false).unwrap()];
+    all.change(&connections(16, 1), false, true);
+    assert_eq!((all.now(), all.open(v4(1), false).unwrap_err()), (2, Denied::PerAddress));
+    drop(held);
+    let strangers: Vec<_> = (0..14).map(|n| all.open(v4(n), false).unwrap()).collect();
+    assert_eq!(all.open(v4(99), false).unwrap_err(), Denied::Max, "the last eighth is the proxies' now");
+    drop(strangers);
+    all.change(&connections(16, 1), true, false);
+    let _held = [all.open(v4(1), false).unwrap(), all.open(v4(1), false).unwrap()];
+}
+
+#[test]
 fn a_dry_run_of_connections_counts_and_no_limit_is_none() {
     let all = Connections::new(&connections(100, 1), true, false);
     let held = [all.open(v4(1), false).unwrap(), all.open(v4(1), false).unwrap()];

@@ -1,7 +1,7 @@
 //! What is remembered changes no verdict, costs no signature check, and is bounded.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,14 +9,17 @@ use serde_json::json;
 use super::super::token::{Statement, Verdict, Window};
 use super::super::{Code, Proof, Rights};
 use super::{MOST_BAD, VerifiedTokens};
-use crate::auth::tests::{KEYS, NANOS, NOW, Signer, build, settings, token_claims};
-use crate::auth::{Authenticator, Presented};
+use crate::auth::tests::{KEYS, NANOS, NOW, Signer, build_with, key_sets, settings, token_claims};
+use crate::auth::{Authenticator, KeySets, Presented};
 use crate::config::TenantId;
 
 const NOW_NANOS: i64 = NOW * NANOS;
 
+/// One for all: each new one reads the machine's certificates.
+static SETS: LazyLock<KeySets> = LazyLock::new(key_sets);
+
 fn gateway() -> Authenticator {
-    build(&settings()).unwrap()
+    build_with(&settings(), &SETS).unwrap()
 }
 
 /// What a token is worth at a time, and how many signature checks that took.
@@ -145,7 +148,7 @@ fn a_generation_of_settings_begins_with_nothing_remembered() {
     assert_eq!(at(&before, &token, NOW_NANOS), (good(), 1));
     let mut without = settings();
     without.issuers.remove("rsa");
-    assert_eq!(at(&build(&without).unwrap(), &token, NOW_NANOS), (Err("token_issuer_unknown"), 0));
+    assert_eq!(at(&build_with(&without, &SETS).unwrap(), &token, NOW_NANOS), (Err("token_issuer_unknown"), 0));
     assert_eq!(at(&gateway(), &token, NOW_NANOS), (good(), 1));
 }
 
@@ -195,8 +198,6 @@ fn debug_shows_no_digest() {
 
 /// Run longer by `make fuzz`.
 mod property {
-    use std::sync::LazyLock;
-
     use super::*;
 
     /// Tokens of every kind of end, each with the origin that it is presented from.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::{Directory, Profile};
-use crate::admit::Limit;
+use crate::admit::{Detail, Limit};
 use crate::auth::Code;
 use crate::auth::tests::{NANOS, NOW, settings};
 use crate::config::{Limits, Settings, TenantId, TenantSettings, Unknown};
@@ -139,12 +139,40 @@ fn a_smaller_number_of_places_keeps_those_seen_last_and_none_empties_them() {
 }
 
 #[test]
+fn changed_limits_forgive_no_debt_and_forget_no_series() {
+    let ledger = Arc::new(Ledger::default());
+    let mut settings = accepting(5);
+    let slow = Limits { points_per_second: 1, burst: 5_000, ..Limits::generous() };
+    settings.tenants.get_mut(&id("acme")).unwrap().limits = slow;
+    settings.tenant_defaults.tenant.limits = slow;
+    let before = Directory::of(&settings, &ledger);
+    for profile in [before.get(&id("acme")).unwrap(), before.vouched(&id("new"), NOW_NANOS).unwrap()] {
+        for _ in 0..2 {
+            profile.quota.enter().unwrap().charge_points(4_000).unwrap();
+        }
+        assert!(profile.series.judge("acme", NOW_NANOS).admits(Detail::Full, b"a", &[]));
+    }
+    let changed = Limits { points_per_second: 2, series_per_hour: 7, ..slow };
+    settings.tenants.get_mut(&id("acme")).unwrap().limits = changed;
+    settings.tenant_defaults.tenant.limits = changed;
+    let after = before.reloaded(&settings, &ledger);
+    for profile in ["acme", "new"].map(|tenant| after.get(&id(tenant)).unwrap()) {
+        assert!(profile.quota.enter().is_err(), "{}: 3,000 points are owed", profile.id);
+        let [hour, _] = profile.series.usage(NOW_NANOS);
+        assert_eq!((hour.series, hour.budget), (1, 7), "{}", profile.id);
+    }
+}
+
+#[test]
 fn changed_limits_are_in_force_after_a_reload() {
     let ledger = Arc::new(Ledger::default());
     let before = Directory::of(&settings(), &ledger);
     let mut settings = settings();
     settings.tenants.get_mut(&id("acme")).unwrap().limits = Limits { in_flight: 1, ..Limits::generous() };
+    let acme = before.get(&id("acme")).unwrap();
+    assert!(acme.series.judge("acme", NOW_NANOS).admits(Detail::Full, b"a series", &[]));
     let after = before.reloaded(&settings, &ledger).get(&id("acme")).unwrap();
+    assert_eq!(after.series.series(NOW_NANOS), [1, 1], "what was counted stays counted");
     let _place = after.quota.enter().unwrap();
     assert_eq!(after.quota.enter().unwrap_err().limit, Limit::InFlight);
     settings.server.max_events = 1;

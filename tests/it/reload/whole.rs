@@ -86,7 +86,7 @@ async fn a_tenant_that_vanishes_leaves_nothing_behind_undelivered() {
 }
 
 #[tokio::test]
-async fn a_debt_outlives_a_reload_also_one_that_changes_the_limits() {
+async fn debts_and_series_outlive_a_reload_also_one_that_changes_the_limits() {
     let bucket = influx().bucket("reload-debt");
     let limits = |per_second: u32| {
         format!("{}\n[tenants.acme.limits]\npoints_per_second = {per_second}\nburst = 5000\n", config_for(&bucket))
@@ -102,16 +102,23 @@ async fn a_debt_outlives_a_reload_also_one_that_changes_the_limits() {
     };
     let before = owes(&gateway);
     assert!((2_900..=3_001).contains(&before), "{before}");
+    let series = |gateway: &Gateway| {
+        let hour = gateway.admin_json("/admin/series")["tenants"]["acme"]["day"].take();
+        (hour["series"].as_u64().unwrap(), hour["budget"].as_u64().unwrap())
+    };
+    let (seen, budget) = series(&gateway);
+    assert!(seen >= 5 && budget == 200_000, "{seen} of {budget}");
     // Something else changed: the same debt.
     gateway.rewrite(&format!("{}{}", limits(1), second_key()));
     assert_eq!(gateway.hangup().await.applied, 1);
     let after = owes(&gateway);
     assert!(after <= before && after > before - 60, "{before} and {after}");
     // Ten times the rate: it is paid ten times as fast.
-    gateway.rewrite(&limits(10));
+    gateway.rewrite(&format!("{}series_per_day = 70000\n", limits(10)));
     assert_eq!(gateway.hangup().await.applied, 2);
     let quicker = owes(&gateway);
     assert!(quicker <= before / 10 + 1 && quicker > before / 10 - 60, "{before} and {quicker}");
+    assert_eq!(series(&gateway), (seen, 70_000));
     // And globex owes nothing.
     assert_eq!(status(&gateway, GLOBEX_KEY), 202);
 }
