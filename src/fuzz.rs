@@ -14,24 +14,26 @@ mod naive;
 mod tests;
 mod token;
 
+pub use crate::auth::fuzz::jwks;
 pub use crate::deliver::fuzz::refusal;
 pub use crate::http::fuzz::{headers, inflate};
 pub use crate::spool::fuzz::log;
 pub use decode::decode;
 pub(crate) use gateway::{COOKIE, GLOBEX, Gateway, KEYS, NOW, PROXY_SECRET};
 pub use ingest::ingest;
-pub(crate) use naive::{is_tenant_id, origin};
+pub(crate) use naive::{has_duplicates, is_tenant_id, origin};
 pub use token::token;
 
 /// Whether the input got past what the target is about.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets, by the names of their corpora and of their binaries in `fuzz/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("decode", decode),
     ("headers", headers),
     ("inflate", inflate),
     ("ingest", ingest),
+    ("jwks", jwks),
     ("log", log),
     ("refusal", refusal),
     ("token", token),

@@ -12,6 +12,8 @@ mod published;
 #[cfg(test)]
 pub(crate) mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use keys::fuzz;
 pub(crate) use keys::{KeySet, MAX_KID, PublishedKey, shown};
 pub(crate) use published::{Health, Published};
 

@@ -12,6 +12,9 @@ use crate::encode;
 use crate::enrich::{Context, Enricher};
 use crate::ingest::{Limits, Lines, Unusable};
 
+/// Where the request comes from; these settings store no address.
+const CLIENT: &str = "203.0.113.9";
+
 const LIMITS: Limits = Limits { max_events: 50, max_lines: 64 << 10 };
 
 /// Makes lines of a body of tenant `acme`: each parses to one point of `acme` and of a measurement of the catalog, with the server's own tags; every
@@ -67,8 +70,9 @@ fn stored(which: usize) -> Settings {
 fn ingested(settings: &Settings, body: &[u8]) -> Result<(Lines, usize), Unusable> {
     let tenant = proven(settings);
     let enricher = Enricher::new(settings);
+    let client = Some(CLIENT.parse().expect("an address"));
     let context =
-        Context { tenant: &tenant, received: NOW, sent_at_ms: None, user_agent: None, traceparent: None, client: None };
+        Context { tenant: &tenant, received: NOW, sent_at_ms: None, client, user_agent: None, traceparent: None };
     let mut items = 0;
     let charge = |count| {
         items = count;
@@ -96,6 +100,7 @@ fn is_sound(line: &ParsedLine<'_>, settings: &Settings) {
         let values: Vec<&str> = tags.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_str()).collect();
         assert_eq!(values, [value], "{name}: {line:?}");
     }
+    assert!(line.tag_value("client_address").is_none() && line.field_value("client_address").is_none(), "{line:?}");
     let fields = line.field_set.iter().map(|(name, _)| name.as_str());
     let names: Vec<&str> = fields.chain(tags.iter().map(|(name, _)| name.as_str())).collect();
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "no name stands twice: {line:?}");

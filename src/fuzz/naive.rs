@@ -12,7 +12,7 @@ pub(crate) fn is_tenant_id(text: &str) -> bool {
 }
 
 /// Whether a name stands twice in one object of this JSON, at any depth. `None` when it is none.
-pub(super) fn has_duplicates(json: &[u8]) -> Option<bool> {
+pub(crate) fn has_duplicates(json: &[u8]) -> Option<bool> {
     serde_json::from_slice::<Duplicates>(json).ok().map(|found| found.0)
 }
 

@@ -49,7 +49,7 @@ macro_rules! replayed {
 mod replayed {
     use super::replay;
 
-    replayed!(decode headers inflate ingest log refusal token);
+    replayed!(decode headers inflate ingest jwks log refusal token);
 }
 
 #[test]

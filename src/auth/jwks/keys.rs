@@ -1,5 +1,8 @@
 //! One set of published keys (RFC 7517): what of it is taken, and which key a token means.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+
 use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};

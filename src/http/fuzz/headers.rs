@@ -37,7 +37,11 @@ pub fn headers(input: &[u8]) -> bool {
     }
     let request = request.to_http_request();
     let gateway = Gateway::shared();
-    let verdict = gateway.authenticator.verify(&presented(&request), NOW, &|| Ok(()));
+    let presented = presented(&request);
+    let verdict = gateway.authenticator.verify(&presented, NOW, &|| Ok(()));
+    if let Some(client) = gateway.authenticator.client_address(&presented) {
+        said.must_come_from(client);
+    }
     match &verdict {
         Ok(tenant) => said.must_prove(tenant, gateway),
         Err(refused) => {
@@ -130,12 +134,21 @@ impl<'i> Said<'i> {
     }
 
     fn is_proxied(&self) -> bool {
-        let listed = match self.peer.map(|peer| peer.to_canonical()) {
-            Some(IpAddr::V4(peer)) => peer.octets()[0] == 10,
-            Some(IpAddr::V6(peer)) => peer.octets()[0] == 0xfd,
-            None => false,
-        };
-        listed && self.all("x-proxy-secret") == [PROXY_SECRET.as_bytes()]
+        self.peer.is_some_and(is_proxy) && self.all("x-proxy-secret") == [PROXY_SECRET.as_bytes()]
+    }
+
+    /// The client is the peer; or, behind a proxy that shows the secret, the last of those whom the proxies saw that is none of them.
+    fn must_come_from(&self, client: IpAddr) {
+        let Some(peer) = self.peer.map(|peer| peer.to_canonical()) else { panic!("{client} without a peer") };
+        if !is_proxy(peer) {
+            assert_eq!(client, peer, "what anybody can write was believed");
+            return;
+        }
+        assert!(self.is_proxied() && !is_proxy(client), "{client} behind {peer}");
+        let chain = self.all("x-forwarded-for").join(&b',');
+        let mut entries = chain.rsplit(|byte| *byte == b',').map(|entry| address(&String::from_utf8_lossy(entry)));
+        let seen = entries.find(|entry| !entry.is_some_and(is_proxy));
+        assert_eq!(seen, Some(Some(client)), "{}", String::from_utf8_lossy(&chain));
     }
 
     /// Whether the request's one origin fits a rule, compared as text.
@@ -173,9 +186,9 @@ impl<'i> Said<'i> {
             tenant: &tenant,
             received: NOW,
             sent_at_ms: None,
+            client: None,
             user_agent: first("user-agent"),
             traceparent: first("traceparent"),
-            client: None,
         };
         let body = br#"{"viewName":"v","actionName":"a","metrics":{"duration_ms":1}}"#;
         let limits = Limits { max_events: 1, max_lines: 4096 };
@@ -199,6 +212,28 @@ impl<'i> Said<'i> {
             );
         }
     }
+}
+
+/// Whether the settings list this address among the proxies.
+fn is_proxy(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.octets()[0] == 10,
+        IpAddr::V6(address) => address.octets()[0] == 0xfd,
+    }
+}
+
+/// An address, with or without brackets and a port.
+fn address(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim_matches([' ', '\t']);
+    let inner = match entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((inner, "")) => inner,
+        Some((inner, port)) => port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).map(|_| inner)?,
+        None => match entry.rsplit_once(':') {
+            Some((inner, port)) if !inner.contains(':') && port.parse::<u16>().is_ok() => inner,
+            _ => entry,
+        },
+    };
+    inner.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 /// The value with its tokens.

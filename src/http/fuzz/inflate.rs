@@ -41,6 +41,8 @@ pub fn inflate(input: &[u8]) -> bool {
         Ok(plain) => {
             assert!(plain.len() <= max, "{} bytes under a cap of {max}", plain.len());
             window_is_bounded(encoding, body);
+            // "Large window" brotli is no `br` (RFC 7932): WBITS would be 17 by a code that means none there.
+            assert!(encoding != Encoding::Brotli || !matches!(body, [0x11 | 0x91, ..]), "a large window");
             // The cap is the only thing that a cap decides.
             assert!(bounded(encoding, body, plain.len()).is_ok_and(|again| again == plain));
             if let Some(less) = plain.len().checked_sub(1) {

@@ -10,25 +10,35 @@ use crate::spool::log::storage::LogFile;
 /// Reads a segment: what is found covers it without a gap, in the promised order; a whole record is given as it was written, whatever stands before
 /// it; and how much is read at once changes nothing.
 ///
-/// The input is commands: a byte below 0x80 is how many bytes of the input follow as they are; from 0x80 on, one makes a whole record with so many
-/// bytes of lines, less 0x80.
+/// The input is commands: below 0x80, how many bytes of the input follow as they are; from there, a whole record with three times as many bytes of lines
+/// as its low six bits say; from 0xC0, damage: the byte so far behind the end is turned over.
 pub fn log(input: &[u8]) -> bool {
     let mut segment = format::file_header(1).to_vec();
     let mut rest = input;
     let mut sequence = 0;
     while let Some((&command, more)) = rest.split_first() {
-        let len = usize::from(command & 0x7F).min(if command < 0x80 { more.len() } else { usize::MAX });
         rest = more;
-        if command < 0x80 {
-            segment.extend_from_slice(&more[..len]);
-            rest = &more[len..];
-            continue;
+        let low = usize::from(command & 0x3F);
+        match command {
+            0..0x80 => {
+                let (raw, behind) = more.split_at(usize::from(command).min(more.len()));
+                segment.extend_from_slice(raw);
+                rest = behind;
+            }
+            0x80..0xC0 => {
+                sequence += 1;
+                let lines = vec![b'x'; 3 * low];
+                let tenant = ["acme", "größe", ""][low % 3];
+                Head { sequence, accepted: -1, points: 1, lines: 3 * low as u32, tenant, destination: "b" }
+                    .write(&lines, &mut segment);
+            }
+            0xC0.. => {
+                let at = segment.len().saturating_sub(1 + low);
+                if at >= FILE_HEADER {
+                    segment[at] = !segment[at];
+                }
+            }
         }
-        sequence += 1;
-        let lines = vec![b'x'; len];
-        let tenant = ["acme", "größe", ""][len % 3];
-        Head { sequence, accepted: -1, points: 1, lines: len as u32, tenant, destination: "b" }
-            .write(&lines, &mut segment);
     }
     let found = scan(&segment, WINDOW);
     covers(&found, segment.len() as u64);
