@@ -31,6 +31,8 @@ pub use code::Code;
 pub use directory::{Directory, Profile};
 pub(crate) use explain::{Found, explain};
 pub(crate) use jwks::Health as KeyHealth;
+#[cfg(test)]
+pub(crate) use jwks::tests::provider as jwks_provider;
 pub use jwks::{Keeper, KeySets};
 pub(crate) use jwt::{TokenCheck, library_algorithm};
 pub(crate) use origin::rule_from_text;

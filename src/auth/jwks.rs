@@ -10,7 +10,7 @@ mod fetch;
 mod keys;
 mod published;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 pub(crate) use keys::{KeySet, MAX_KID, PublishedKey, shown};
 pub(crate) use published::{Health, Published};
