@@ -33,6 +33,8 @@ pub(crate) use explain::{Found, explain};
 pub(crate) use jwks::Health as KeyHealth;
 #[cfg(any(test, fuzzing))]
 pub(crate) use jwks::fuzz;
+#[cfg(test)]
+pub(crate) use jwks::tests::provider as jwks_provider;
 pub use jwks::{Keeper, KeySets};
 pub(crate) use jwt::{TokenCheck, library_algorithm};
 pub(crate) use origin::rule_from_text;

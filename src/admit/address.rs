@@ -58,12 +58,14 @@ impl<C: Clock + Clone> AddressLimit<C> {
 
     /// Other limits from now on. An address that waits waits no longer than it was told.
     pub fn change(&self, limits: &AddressLimits) {
-        if **self.limits.load() == *limits {
+        let before = self.limits.load_full();
+        if *before == *limits {
             return;
         }
         self.limits.store(Arc::new(limits.clone()));
         for part in &self.parts {
             for rate in lock(part).values_mut() {
+                rate.hasten(before.failures_per_second, limits.failures_per_second);
                 rate.change(limits.failures_per_second, limits.burst, 1);
             }
         }

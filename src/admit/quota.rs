@@ -53,8 +53,8 @@ struct Account<C: Clock + Clone> {
 struct Budgets<C: Clock> {
     points: Rate<C>,
     bytes: Option<Rate<C>>,
-    /// The terms that they follow.
-    edition: u64,
+    /// What they follow.
+    terms: Terms,
     replicas: u32,
     clock: C,
 }
@@ -196,7 +196,7 @@ impl<C: Clock + Clone> Budgets<C> {
         Self {
             points: rate(Limit::PointsPerSecond, terms.points(replicas)),
             bytes: terms.bytes(replicas).map(|bytes| rate(Limit::BytesPerSecond, bytes)),
-            edition: terms.edition,
+            terms: *terms,
             replicas,
             clock: clock.clone(),
         }
@@ -204,12 +204,18 @@ impl<C: Clock + Clone> Budgets<C> {
 
     /// Takes on these terms, unless later ones are in force, and the number of replicas.
     fn follow(&mut self, terms: &Terms, replicas: u32) {
-        if terms.edition <= self.edition && replicas == self.replicas {
+        let before = self.terms.limits;
+        // Of a request of before the reload: the next one under the later terms sees to it.
+        let earlier = terms.edition < self.terms.edition;
+        if earlier || (terms.edition == self.terms.edition && replicas == self.replicas) {
             return;
         }
-        if terms.edition < self.edition {
-            // A request of before the reload: the next one under the later terms sees to it.
-            return;
+        // Replicas come and go, and who waits must not gain by it; limits change because somebody wants it.
+        self.points.hasten(before.points_per_second, terms.limits.points_per_second);
+        if let (Some(bytes), Some(before), Some(after)) =
+            (&mut self.bytes, before.bytes_per_second, terms.limits.bytes_per_second)
+        {
+            bytes.hasten(before, after);
         }
         let [per_second, burst, largest] = terms.points(replicas);
         self.points.change(per_second, burst, largest);
@@ -223,7 +229,7 @@ impl<C: Clock + Clone> Budgets<C> {
             }
             (_, None) => None,
         };
-        (self.edition, self.replicas) = (terms.edition, replicas);
+        (self.terms, self.replicas) = (*terms, replicas);
     }
 
     /// What of the points and of the bytes is used up.

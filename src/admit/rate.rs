@@ -90,6 +90,17 @@ impl<C: Clock + Clone> Rate<C> {
         *self = next;
     }
 
+    /// The settings give more a second: what is owed is paid that much faster. For before a [change](Self::change).
+    pub(super) fn hasten(&mut self, before: u32, after: u32) {
+        if after > before
+            && let Err(exceeded) = self.solvent()
+        {
+            let nanos = exceeded.retry_after.as_nanos() * u128::from(before) / u128::from(after);
+            let wait = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+            self.shut = Some(self.limiter.clock().now() + wait.into());
+        }
+    }
+
     /// How long it is shut still. When that is over, the first cell is there, and those that came since.
     fn until_open(&mut self) -> Duration {
         let Some(open) = self.shut else {

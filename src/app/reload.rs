@@ -152,6 +152,8 @@ impl Reloader {
         self.state.addresses.change(&settings.server.address);
         let (dry_run, proxies) = (settings.server.address.dry_run, !settings.server.trusted_proxies.is_empty());
         self.state.connections.change(&settings.server.connections, dry_run, proxies);
+        let known = self.settings.warnings();
+        settings.warnings().iter().filter(|warning| !known.contains(warning)).for_each(|new| tracing::warn!("{new}"));
         self.settings = settings;
         self.status.in_force(number, self.state.clock.now(), waiting);
         Ok(())

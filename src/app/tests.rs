@@ -1,10 +1,12 @@
-//! What must be known at the next start, and what readiness says of the spool.
+//! What must be known at the next start, and what readiness says of the spool and of the issuers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use super::field_types::{compare, hold};
-use super::readiness::Log;
+use super::readiness::{Log, issuer_check};
+use crate::auth::KeyHealth;
 use crate::config::{Catalog, Durability, FieldRule, FieldType, Measurement, OnFull, SpoolSettings};
 use crate::http::CheckStatus;
 use crate::spool::{Health, Pending};
@@ -149,4 +151,31 @@ fn a_gateway_in_memory_mode_says_that_it_does_not_deliver_an_earlier_log() {
     assert!(log(dir.path(), Durability::Fsync, OnFull::Reject).left().is_none(), "it is its own log");
     segments.iter().for_each(|path| std::fs::remove_file(path).unwrap());
     assert!(memory.left().is_none(), "it is gone");
+}
+
+#[test]
+fn an_issuer_is_degraded_without_keys_or_when_they_cannot_be_fetched_for_long_and_never_failed() {
+    let health = |loaded, failing: Option<u64>| KeyHealth {
+        url: "https://idp.example/keys".to_owned(),
+        loaded,
+        failing: failing.map(|seconds| (Duration::from_secs(seconds), "no connection: refused".to_owned())),
+    };
+    let rows = [
+        (health(true, None), CheckStatus::Ok, &[][..]),
+        (health(true, Some(299)), CheckStatus::Ok, &[]),
+        (
+            health(true, Some(7_200)),
+            CheckStatus::Degraded,
+            &["for 120 minutes", "no connection: refused", "stay in force"],
+        ),
+        (health(false, Some(1)), CheckStatus::Degraded, &["no connection: refused", "get 503"]),
+        (health(false, None), CheckStatus::Degraded, &["just fetched", "get 503"]),
+    ];
+    for (health, status, parts) in rows {
+        let check = issuer_check("idp", &health);
+        assert_eq!((check.name.as_str(), check.status), ("issuer:idp", status), "{check:?}");
+        let detail = check.detail.unwrap_or_default();
+        assert_eq!(detail.contains("https://idp.example/keys"), status == CheckStatus::Degraded);
+        assert!(parts.iter().all(|part| detail.contains(part)), "{detail}");
+    }
 }

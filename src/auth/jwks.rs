@@ -10,7 +10,7 @@ mod fetch;
 mod keys;
 mod published;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use keys::fuzz;

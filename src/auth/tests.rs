@@ -8,6 +8,7 @@ mod host;
 mod key_rows;
 mod mapping_rows;
 mod origins;
+mod parsing;
 mod settings_mistakes;
 mod table;
 mod token_rows;

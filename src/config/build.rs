@@ -93,7 +93,7 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
         proxy_secret: section.secret("proxy_secret", "proxy_secret_file", findings),
         admin_token: section.secret("admin_token", "admin_token_file", findings),
         token_cookie: section.text("token_cookie").map(str::to_owned),
-        connections: connections(&section.sub("connections")),
+        connections: connections(&section.sub("connections"), findings),
         address: address(&section.sub("address")),
         core_dumps: set(section.flag("core_dumps")),
     };
@@ -117,12 +117,23 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
     server
 }
 
-fn connections(section: &Section<'_>) -> Connections {
+fn connections(section: &Section<'_>, findings: &mut Findings) -> Connections {
+    let mut time = |key| {
+        let time: Duration = set(section.duration(key));
+        if !(Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&time) {
+            section.wrong(
+                findings,
+                key,
+                "from one second to an hour: phones are slow, and a connection must end; write \"10s\"",
+            );
+        }
+        time
+    };
     Connections {
+        head_timeout: time("head_timeout"),
+        body_timeout: time("body_timeout"),
         max: set(section.int::<i64>("max").and_then(|max| usize::try_from(max).ok())),
         per_address: set(section.int("per_address")),
-        head_timeout: set(section.duration("head_timeout")),
-        body_timeout: set(section.duration("body_timeout")),
     }
 }
 

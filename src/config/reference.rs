@@ -36,7 +36,7 @@ Layers merge by name, key by key: a measurement of your own stands beside the de
 - **Sizes** are `\"512KiB\"`, `\"1MiB\"`, `\"1MB\"`, or a number of bytes; **durations** have a unit: `\"5s\"`, `\"1m 30s\"`, `\"30d\"`.
 
 With no file, and no tenant or issuer in any layer, the gateway starts in the *dev profile*: loopback only, a tenant `demo` with a random write key.
-Settings are read once, at start.
+Files are read again when they change, and at SIGHUP; what takes a restart stands in [operations.md](operations.md#changing-settings-while-it-runs).
 
 ## Keys
 

@@ -1,5 +1,6 @@
 //! What the settings promise, through their public door.
 
+mod admission;
 mod cross;
 mod examples;
 mod files;

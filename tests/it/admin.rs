@@ -9,8 +9,16 @@ use crate::support::{
 };
 
 const TOKEN: &str = "admin-token-0123456789";
-const GUARDED: [&str; 7] =
-    ["/", "/metrics", "/admin/ledger", "/admin/rejections", "/admin/dead-letters", "/admin/series", "/no/such/route"];
+const GUARDED: [&str; 8] = [
+    "/",
+    "/metrics",
+    "/admin/ledger",
+    "/admin/limits",
+    "/admin/rejections",
+    "/admin/dead-letters",
+    "/admin/series",
+    "/no/such/route",
+];
 
 fn get(gateway: &Gateway, target: &str, headers: &[(&str, &str)]) -> Answer {
     http::request(gateway.admin_address(), "GET", target, headers, b"")

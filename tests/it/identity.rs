@@ -7,7 +7,7 @@ mod tokens;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jsonwebtoken::Header;
+use jsonwebtoken::{EncodingKey, Header};
 use serde_json::{Value, json};
 use tagline::auth::Code;
 

@@ -129,6 +129,35 @@ async fn a_key_that_its_issuer_withdrew_is_gone_with_the_next_sighup() {
 }
 
 #[tokio::test]
+async fn keys_are_taken_over_tls_only_from_a_server_that_proves_its_name() {
+    let bucket = influx().bucket("jwks-tls");
+    let key = SigningKey::es256();
+    let token = token(&key, Algorithm::ES256, "a");
+    let jwks = [key.jwk("a")];
+    let start = async |provider: &Provider, trusted: &Provider| {
+        let file = trusted.certificate_file().display().to_string();
+        let config = format!("{}{}", config_for(&bucket), issuer(provider));
+        Gateway::start_with(&config, &[("SSL_CERT_FILE", &file)]).await
+    };
+    let provider = Provider::with_tls("127.0.0.1".parse().unwrap(), &jwks);
+    let gateway = start(&provider, &provider).await;
+    assert_eq!(send(&gateway, &token).status, 202);
+    assert!(provider.url().starts_with("https://") && provider.requests() >= 1);
+
+    let another = Provider::with_tls("127.0.0.2".parse().unwrap(), &jwks);
+    let strangers = [("not trusted", &provider, &another), ("of another name", &another, &another)];
+    for (what, provider, trusted) in strangers {
+        let before = provider.requests();
+        let gateway = start(provider, trusted).await;
+        let answer = send(&gateway, &token);
+        assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("issuer_keys_loading")), "{what}");
+        let told = check(&gateway);
+        assert!(told["detail"].as_str().unwrap().contains("certificate verify failed"), "{what}: {told}");
+        assert_eq!(provider.requests(), before, "{what}: it was asked all the same");
+    }
+}
+
+#[tokio::test]
 async fn a_command_says_why_a_token_is_or_is_not_taken() {
     let folder = tempfile::TempDir::with_prefix("tagline-check-").unwrap();
     let key = SigningKey::es256();

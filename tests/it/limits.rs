@@ -1,5 +1,6 @@
 //! Limits through the real door: failed proofs by address, dry runs, replicas, and what the admin listener shows of them.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -188,4 +189,57 @@ async fn the_rate_is_divided_by_the_addresses_of_a_name() {
         let metrics = http::request(gateway.admin_address(), "GET", "/metrics", &[], b"").text();
         assert!(metrics.contains(&format!("tagline_replicas {seen}\n")), "{metrics}");
     }
+}
+
+/// The most memory that the process has had, in MiB.
+fn peak(gateway: &Gateway) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() / 1024
+}
+
+/// A gzipped event that inflates to nearly `max_inflated`, some 8 KiB.
+fn nearly_a_bomb() -> Vec<u8> {
+    let mut text = event(now_ms(), 1).to_string().into_bytes();
+    text.resize((8 << 20) - 1, b' ');
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn what_one_tenant_makes_the_gateway_hold_is_bounded_and_leaves_room_to_another() {
+    const IN_FLIGHT: u64 = 64;
+    let gateway = start(&format!("[tenants.acme.limits]\nin_flight = {IN_FLIGHT}"), "1").await;
+    let large = |key: &str, body: &[u8]| {
+        let headers = [("Content-Encoding", "gzip"), ("Origin", "https://globex.example")];
+        http::request(gateway.address(), "POST", &format!("/v1/telemetry/{key}"), &headers, body).status
+    };
+    let body = nearly_a_bomb();
+    assert_eq!(large(GLOBEX_KEY, &body), 202);
+    let before = peak(&gateway);
+    let over = Instant::now() + Duration::from_secs(4);
+    let flood = || {
+        let mut answers = Vec::new();
+        while Instant::now() < over {
+            answers.push(large(ACME_KEY, &body));
+        }
+        answers
+    };
+    let (flooded, others) = thread::scope(|scope| {
+        let floods: Vec<_> = (0..IN_FLIGHT).map(|_| scope.spawn(flood)).collect();
+        let mut others = Vec::new();
+        while Instant::now() < over {
+            others.push(large(GLOBEX_KEY, &body));
+        }
+        (floods.into_iter().flat_map(|flood| flood.join().unwrap()).collect::<Vec<_>>(), others)
+    });
+    assert!(others.iter().all(|status| *status == 202), "{others:?}");
+    assert!(flooded.contains(&202) && flooded.iter().all(|status| matches!(status, 202 | 429)), "{flooded:?}");
+    // docs/limits.md: what was received and its lines for each in flight, and the places with what they hold.
+    let cores = thread::available_parallelism().map_or(1, usize::from) as u64;
+    let places = cores.max(2);
+    let bound = IN_FLIGHT / 4 + places * (8 + 16);
+    let grown = peak(&gateway) - before;
+    assert!(grown < bound, "{grown} MiB more than {before}; {bound} at the most");
 }

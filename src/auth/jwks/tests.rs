@@ -2,7 +2,7 @@
 
 mod choosing;
 mod fetching;
-pub(in crate::auth) mod provider;
+pub(crate) mod provider;
 mod reading;
 mod reloads;
 mod unknown;

@@ -154,6 +154,12 @@ impl Signer {
     }
 }
 
+/// A public key of 1024 bits, as PEM.
+pub(crate) fn short_rsa_pem() -> String {
+    let components = RsaPublicKeyComponents { n: &[0xc5_u8; 128][..], e: &[1, 0, 1] };
+    pem("PUBLIC KEY", AsDer::<PublicKeyX509Der<'_>>::as_der(&components).unwrap().as_ref())
+}
+
 fn rsa(pair: &RsaKeyPair, padding: &'static dyn signature::RsaEncoding, message: &str) -> Vec<u8> {
     let mut out = vec![0; pair.public_modulus_len()];
     pair.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut out).unwrap();

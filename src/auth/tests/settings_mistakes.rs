@@ -49,6 +49,13 @@ fn an_rsa_issuer_takes_no_key_of_another_kind() {
 }
 
 #[test]
+fn an_rsa_key_that_is_too_short_is_told_at_start() {
+    let key = IssuerKey::PublicPem { pem: forge::short_rsa_pem(), path: "key.pem".into() };
+    let message = mistake(|s| rsa_issuer(s).key = key);
+    assert!(message.contains("holds no key that RS256 can be verified with"), "{message}");
+}
+
+#[test]
 fn an_issuer_without_audience_is_told_at_start() {
     let message = mistake(|s| rsa_issuer(s).audience.clear());
     assert!(message.contains("audience"), "{message}");

@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::{Args, Command, FromArgMatches};
 
 use super::{TokenArgs, run};
+use crate::auth::jwks_provider::{Provider, keys};
 use crate::auth::tests::{KEYS, NANOS, NOW, Signer, build, settings};
 use crate::auth::{Presented, Proof};
 use crate::cli::Failure;
 use crate::clock::Clock;
-use crate::config::{OriginRule, Settings, TenantId, WriteKey};
+use crate::config::{IssuerKey, OriginRule, Settings, TenantId, WriteKey};
 
 fn parse(line: &str) -> Result<TokenArgs, clap::Error> {
     let command = TokenArgs::augment_args(Command::new("token"));
@@ -108,6 +109,31 @@ fn an_issuers_table_says_which_value_the_token_holds() {
     let presented = Presented { access_token: vec![minted.trim_end().to_owned()], ..Presented::default() };
     let tenant = build(&settings).unwrap().verify(&presented, NOW * NANOS, &|| Ok(())).unwrap();
     assert_eq!(tenant.id().as_str(), "globex");
+}
+
+#[test]
+fn a_token_for_an_issuer_that_publishes_keys_says_which_of_them_verifies_it() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let named = |signer: &Signer, kid: &str| {
+        let mut jwk = signer.jwk();
+        jwk["kid"] = kid.into();
+        jwk
+    };
+    let provider = runtime.block_on(Provider::start(keys(&[named(&KEYS.other_rsa, "a"), named(&KEYS.rsa, "b")])));
+    let mut settings = settings();
+    settings.issuers.get_mut("rsa").unwrap().key = IssuerKey::Jwks { url: provider.url() };
+    let file = key_file(&KEYS.rsa);
+    let line = format!("token --tenant acme --issuer rsa --private-key-file {}", file.path().display());
+    let minted = token(&line, Some(&settings)).unwrap();
+    let header = jsonwebtoken::decode_header(minted.trim_end()).unwrap();
+    assert_eq!(header.kid.as_deref(), Some("b"));
+
+    // With a key that is not published, or with none, there is no token that would be taken.
+    runtime.block_on(async { provider.reply(keys(&[named(&KEYS.other_rsa, "a")])) });
+    assert!(matches!(token(&line, Some(&settings)), Err(Failure::Failed(_))));
+    drop((provider, runtime));
+    let Err(Failure::Failed(message)) = token(&line, Some(&settings)) else { panic!("nobody answers") };
+    assert!(message.contains("keys are not here yet"), "{message}");
 }
 
 #[test]

@@ -13,48 +13,38 @@ pub(in crate::enrich) fn without_queries<'p>(text: &'p str, arena: &'p Bump) -> 
         return text;
     }
     let words = || text.split_inclusive(char::is_whitespace).map(|word| word.split_at(word.trim_end().len()));
-    if words().all(|(word, _)| Cut::of(word).is_whole()) {
+    if words().all(|(word, _)| pieces(word).map(str::len).sum::<usize>() == word.len()) {
         return text;
     }
     let mut kept = BumpString::with_capacity_in(text.len(), arena);
     for (word, space) in words() {
-        let Cut { scheme, rest, .. } = Cut::of(word);
-        kept.extend([scheme, rest, space]);
+        kept.extend(pieces(word).chain([space]));
     }
     kept.into_bump_str()
 }
 
-/// A word, cut: what is kept of it.
-struct Cut<'w> {
-    /// `https://` of a URL that bore credentials, else nothing.
-    scheme: &'w str,
-    rest: &'w str,
-    of: usize,
+/// What is kept of a word.
+fn pieces(word: &str) -> impl Iterator<Item = &str> {
+    let ends = word.char_indices().filter(|(_, c)| matches!(c, '?' | '#')).map(|(at, _)| at);
+    let end = ends.into_iter().find(|at| word[..*at].contains('/') || is_query(&word[at + 1..])).unwrap_or(word.len());
+    Pieces(&word[..end])
 }
 
-impl<'w> Cut<'w> {
-    fn of(word: &'w str) -> Self {
-        let (scheme, rest) = without_credentials(word);
-        let ends = rest.char_indices().filter(|(_, c)| matches!(c, '?' | '#'));
-        let mut ends = ends
-            .map(|(at, _)| at)
-            .filter(|at| !scheme.is_empty() || rest[..*at].contains('/') || is_query(&rest[at + 1..]));
-        let rest = ends.next().map_or(rest, |end| &rest[..end]);
-        Self { scheme, rest, of: word.len() }
-    }
+/// The parts of a word between the credentials of its URLs: `https://user:password@host/path` -> `https://`, `host/path`.
+struct Pieces<'w>(&'w str);
 
-    fn is_whole(&self) -> bool {
-        self.scheme.len() + self.rest.len() == self.of
-    }
-}
+impl<'w> Iterator for Pieces<'w> {
+    type Item = &'w str;
 
-/// `https://user:password@host/path` -> (`https://`, `host/path`); a word without credentials stays whole.
-fn without_credentials(word: &str) -> (&str, &str) {
-    let Some((scheme, rest)) = word.split_once("://") else { return ("", word) };
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    match authority.rfind('@') {
-        Some(at) => (&word[..scheme.len() + 3], &rest[at + 1..]),
-        None => ("", word),
+    fn next(&mut self) -> Option<&'w str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let Some(scheme) = self.0.find("://") else { return Some(std::mem::take(&mut self.0)) };
+        let (piece, rest) = self.0.split_at(scheme + "://".len());
+        let authority = &rest[..rest.find('/').unwrap_or(rest.len())];
+        self.0 = &rest[authority.rfind('@').map_or(0, |at| at + 1)..];
+        Some(piece)
     }
 }
 

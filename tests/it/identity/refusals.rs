@@ -2,11 +2,17 @@
 
 use super::*;
 
+/// Codes that need more than one request: those are in `jwks.rs` and `limits.rs`.
+const ELSEWHERE: [&str; 2] = ["token_key_unknown", "address_limited"];
+
 #[tokio::test]
 async fn every_refusal_that_has_a_code_is_given_at_the_door() {
     const SECRET: &str = "between-proxy-and-gateway-0123456789";
     let bucket = influx().bucket("codes");
     let key = SigningKey::es256();
+    const UPLOAD: &str = "between acme's backend and the gateway";
+    let away = issuer(&key, "away", "").replace("public_key_file", "jwks_url");
+    let away = away.replace(&key.public_key_file().display().to_string(), "http://127.0.0.1:1/");
     let tenants = format!(
         "
 [tenants.hooli]
@@ -21,13 +27,17 @@ keys.web = {{ key = \"umbrella-key-0123456789\", origins = [\"*\"] }}
 key = \"initech-old-0123456789\"
 origins = [\"*\"]
 expires = 2020-01-01
-{}",
+{}denied_jti = [\"stolen\"]
+{away}",
         key.issuer_toml("idp")
     );
+    let upload_secret = ("TAGLINE__TENANTS__ACME__UPLOAD_SECRETS__ONE__SECRET", UPLOAD);
     let environment = [("TAGLINE__SERVER__PROXY_SECRET", SECRET), ("TAGLINE__SERVER__TRUSTED_PROXIES", "127.0.0.1/32")];
     let config = format!("{}\n{tenants}", config_for(&bucket));
     let behind = Gateway::start_with(&config, &environment).await;
-    let direct = Gateway::start(&config).await;
+    let direct = Gateway::start_with(&config, &[upload_secret]).await;
+    let vouching = format!("{config}\n[tenant_defaults]\nunknown = \"accept\"\nmax_unknown = 1\n");
+    let vouching = Gateway::start(&vouching).await;
 
     let now = unix_seconds();
     let signed = |name: &str, value: Value| {
@@ -37,6 +47,9 @@ expires = 2020-01-01
     };
     let good = signed("sub", json!("user-2"));
     let foreign = format!("Bearer {}", SigningKey::es256().sign(&claims("acme")));
+    let uploaded = json!({ "iss": "tenant:acme", "aud": "tagline", "origin": "https://a.example", "exp": now + 7_200 });
+    let uploaded = jsonwebtoken::encode(&Header::default(), &uploaded, &EncodingKey::from_secret(UPLOAD.as_bytes()));
+    let uploaded = format!("Bearer {}", uploaded.expect("a token"));
     let many = format!("/ingest?k={ACME_KEY}&k={ACME_KEY}&k={ACME_KEY}&k={ACME_KEY}&k={ACME_KEY}");
     let bearer = |code, value: &str| row(code, "/ingest", &[("Authorization", value)], 401, code);
     let mut forbidden = vec![
@@ -73,6 +86,15 @@ expires = 2020-01-01
         bearer("token_audience", &signed("aud", json!("billing"))),
         bearer("token_expired", &signed("exp", json!(now - 600))),
         bearer("token_not_yet_valid", &signed("nbf", json!(now + 600))),
+        bearer("token_revoked", &signed("jti", json!("stolen"))),
+        bearer("token_lifetime", &uploaded),
+        row(
+            "",
+            "/ingest",
+            &[("Authorization", &signed("iss", json!("https://away.example")))],
+            503,
+            "issuer_keys_loading",
+        ),
         row("", "/ingest?k=no-such-key-0123456789", &[], 401, "write_key_unknown"),
         row("", "/ingest?k=initech-old-0123456789", &[], 401, "write_key_expired"),
         row("", "/ingest", &[("X-Tenant-ID", "acme"), ("X-Proxy-Secret", SECRET)], 401, "proxy_not_trusted"),
@@ -82,9 +104,17 @@ expires = 2020-01-01
         row("", "/ingest", &[("X-Tenant-ID", "acme"), ("X-Proxy-Secret", "guess")], 401, "proxy_secret"),
         row("", "/ingest", &[("X-Tenant-ID", "{a}"), ("X-Proxy-Secret", SECRET)], 403, "tenant_header_malformed"),
     ];
+    let newcomer = |tenant: &str| signed("tenant_id", json!(tenant));
+    let vouched = [
+        row("", "/ingest", &[("Authorization", &newcomer("first"))], 202, ""),
+        row("", "/ingest", &[("Authorization", &newcomer("second"))], 403, "tenants_full"),
+        row("", "/ingest", &[("Authorization", &newcomer("first"))], 202, ""),
+    ];
     hold(&direct, &rows);
     hold(&behind, &proxied);
-    let given: BTreeSet<&str> = rows.iter().chain(&proxied).map(|row| row.code).collect();
+    hold(&vouching, &vouched);
+    let given = rows.iter().chain(&proxied).chain(&vouched).map(|row| row.code).filter(|code| !code.is_empty());
+    let given: BTreeSet<&str> = given.chain(ELSEWHERE).collect();
     let known: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(given, known);
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 /// What it does with a request.
 #[derive(Clone)]
-pub(in crate::auth) enum Reply {
+pub(crate) enum Reply {
     /// 200 with these further headers (each with its line end) and this body; 304 where the request has the ETag of these headers.
     Ok { headers: String, body: String },
     /// These very bytes.
@@ -22,17 +22,17 @@ pub(in crate::auth) enum Reply {
 }
 
 /// The set with these keys.
-pub(in crate::auth) fn set(keys: &[Value]) -> String {
+pub(crate) fn set(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
 /// 200 with these keys, and no word of how long they hold.
-pub(in crate::auth) fn keys(keys: &[Value]) -> Reply {
+pub(crate) fn keys(keys: &[Value]) -> Reply {
     Reply::Ok { headers: String::new(), body: set(keys) }
 }
 
 /// A status without a body.
-pub(in crate::auth) fn status(line: &str, headers: &str) -> Reply {
+pub(crate) fn status(line: &str, headers: &str) -> Reply {
     Reply::Raw(format!("HTTP/1.1 {line}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes())
 }
 
@@ -42,14 +42,14 @@ struct Shared {
     requests: Mutex<Vec<String>>,
 }
 
-pub(in crate::auth) struct Provider {
+pub(crate) struct Provider {
     address: SocketAddr,
     shared: Arc<Shared>,
     serving: Option<JoinHandle<()>>,
 }
 
 impl Provider {
-    pub(in crate::auth) async fn start(reply: Reply) -> Self {
+    pub(crate) async fn start(reply: Reply) -> Self {
         let shared = Arc::new(Shared { reply: Mutex::new(reply), requests: Mutex::default() });
         let mut provider = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), shared, serving: None };
         provider.listen().await;
@@ -68,32 +68,32 @@ impl Provider {
         }));
     }
 
-    pub(in crate::auth) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/keys?tenant=common", self.address)
     }
 
-    pub(in crate::auth) fn reply(&self, reply: Reply) {
+    pub(crate) fn reply(&self, reply: Reply) {
         *self.shared.reply.lock().unwrap() = reply;
     }
 
     /// Nobody listens any more.
-    pub(in crate::auth) async fn go_away(&mut self) {
+    pub(crate) async fn go_away(&mut self) {
         let serving = self.serving.take().unwrap();
         serving.abort();
         let _ = serving.await;
     }
 
-    pub(in crate::auth) async fn come_back(&mut self) {
+    pub(crate) async fn come_back(&mut self) {
         self.listen().await;
     }
 
     /// How many requests came.
-    pub(in crate::auth) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.shared.requests.lock().unwrap().len()
     }
 
     /// The head of the last request, in lower case.
-    pub(in crate::auth) fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         self.shared.requests.lock().unwrap().last().unwrap().to_ascii_lowercase()
     }
 }
