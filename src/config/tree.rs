@@ -102,7 +102,11 @@ impl Layer {
         let text = match reading.text(path) {
             Ok(text) => text,
             Err(error) => {
-                findings.add(Place::whole_file(path), "", format!("cannot be read: {error}; {named_by} must name a file that this user may read"));
+                findings.add(
+                    Place::whole_file(path),
+                    "",
+                    format!("cannot be read: {error}; {named_by} must name a file that this user may read"),
+                );
                 return None;
             }
         };

@@ -71,8 +71,7 @@ fn a_token_that_is_not_taken_ends_with_1_and_says_the_answer() {
 #[test]
 fn an_upload_token_is_told_by_the_name_of_its_secret_and_asks_for_its_page() {
     let settings = format!("{SETTINGS}[tenants.acme.upload_secrets.first]\nsecret_file = \"upload\"\n");
-    let claims =
-        json!({ "iss": "tenant:acme", "aud": "tagline", "exp": NOW + 60, "origin": "https://app.example" });
+    let claims = json!({ "iss": "tenant:acme", "aud": "tagline", "exp": NOW + 60, "origin": "https://app.example" });
     let token = Signer::hmac(SECRET).token(&claims);
     let (out, ended) = check_from(&settings, &token, "", Some("https://app.example"));
     assert_eq!(ended, Ok(()), "{out}");
