@@ -1,5 +1,7 @@
 //! `tagline serve`: run the gateway.
 
+mod panics;
+
 use std::io::{self, IsTerminal, Write};
 
 use clap::Args;
@@ -26,6 +28,7 @@ pub struct ServeArgs {}
 /// [`Failure::Failed`] when the gateway cannot start or a listener ends by itself.
 pub async fn run(settings: Settings, origin: Origin, clock: Clock) -> Result<(), Failure> {
     log_to_stderr(&settings.log)?;
+    panics::tell_seldom();
     if !settings.server.core_dumps
         && let Err(error) = forbid_core_dumps()
     {

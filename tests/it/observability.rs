@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ACME_KEY, GLOBEX_KEY, Gateway, Totals, config_for, events, eventually, http, influx, now_ms, post,
+    ACME_KEY, Connection, GLOBEX_KEY, Gateway, Totals, config_for, event, events, eventually, http, influx, now_ms,
+    post,
 };
 
 const SOON: Duration = Duration::from_secs(15);
@@ -253,4 +254,25 @@ async fn the_outcomes_in_influxdb_agree_with_the_ledger_once_the_gateway_has_sto
     }
     assert!(told.len() >= 4, "{told:?}");
     assert_eq!(stored, told);
+}
+
+/// What the HTTP library does of a header's name beyond 64 KiB. When it no longer does, another mistake will have to stand in.
+#[tokio::test]
+async fn a_panic_costs_one_connection_and_a_line_of_the_log_a_second() {
+    let gateway = Gateway::start(&config_for(&influx().bucket("panics"))).await;
+    let long = "x".repeat(70_000);
+    for _ in 0..30 {
+        let mut connection = Connection::open(gateway.address());
+        let head = format!(
+            "POST /v1/telemetry/{ACME_KEY} HTTP/1.1\r\nHost: gateway\r\n{long}: x\r\nContent-Length: 0\r\n\r\n"
+        );
+        // The connection may end before it has read everything.
+        let _ = connection.send(head);
+        assert!(connection.is_closed(Duration::from_secs(10)), "the connection ends");
+    }
+    assert_eq!(gateway.accept(ACME_KEY, &[], &event(now_ms(), 1)), 1, "the others are served");
+    let log = gateway.log();
+    let told = log.lines().filter(|line| line.contains("\"panics\":")).count();
+    assert!((1..=10).contains(&told), "{told} lines for 30 panics: {log}");
+    assert!(!log.contains("panicked at"), "as they come they are not told: {log}");
 }
