@@ -52,7 +52,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Prepare an InfluxDB: organisation, bucket, a write-only and a read-only token. Safe to run twice.
     Setup(setup::SetupArgs),
-    /// Mint a JWT for a tenant, or a write key, for trying things out.
+    /// Mint a JWT or an upload token for a tenant, or make a write key, for trying things out.
     Token(token::TokenArgs),
     /// Send again what lies in files: spilled points, dead letters, a copied spool folder.
     Replay(replay::ReplayArgs),

@@ -14,7 +14,6 @@ pub(crate) mod fuzz;
 mod health;
 mod inflate;
 mod ingest;
-mod limits;
 mod playground;
 mod problem;
 mod security;

@@ -124,7 +124,12 @@ impl Issuers {
         let allowed = denied.into_iter().try_for_each(|(claim, denied)| parts.claims.check_denied(claim, denied));
         steps.tell("deny lists", allowed, |()| "its jti and sub stand on none".to_owned());
         let audience = parts.claims.check_audience(&issuer.audience);
-        steps.tell("audience", audience, |()| format!("names one of {}", issuer.audience.join(", ")));
+        // A caller is not told what is configured; whoever runs the command has the settings.
+        let configured = issuer.audience.join(", ");
+        let audience = audience.map_err(|AuthError { detail, .. }| {
+            Code::TokenAudience.because(format!("{detail}; configured: {configured}"))
+        });
+        steps.tell("audience", audience, |()| format!("names one of {configured}"));
         let tenant = parts.claims.tenant(&issuer.tenant_claim, &issuer.tenants);
         steps.tell("tenant claim", tenant.as_ref(), |tenant| match issuer.tenants.is_empty() {
             true => format!("names tenant {tenant}"),
@@ -165,6 +170,12 @@ impl TokenCheck {
     /// The `kid`s that an issuer publishes.
     pub(crate) fn kids(&self, issuer: &str) -> Vec<String> {
         self.sets.kids(issuer)
+    }
+
+    /// Why an issuer's published keys could not be fetched, and from where.
+    pub(crate) fn unfetched(&self, issuer: &str) -> Option<String> {
+        let health = self.sets.health().remove(issuer)?;
+        health.failing.map(|(_, why)| format!("could not be fetched from {}: {why}", health.url))
     }
 
     /// Whether this token holds.

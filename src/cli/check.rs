@@ -20,8 +20,8 @@ use crate::config::{
   tagline check --config production.toml --token - < token.txt
   tagline check --config production.toml --token - --origin https://app.example < token.txt
 
-Exit code 0: the settings are good, and the token is taken. 1: the token is not taken. 2: the settings are not good; one line for each
-mistake.")]
+Exit code 0: the settings are good, and the token is taken. 1: the token is not taken.
+2: the settings are not good; one line for each mistake.")]
 pub struct CheckArgs {
     /// Say step by step why this JWT is or is not taken; `-` reads it from stdin, so that it does not stand in the shell's history.
     /// Keys that its issuer publishes are fetched; no gateway needs to run

@@ -132,6 +132,11 @@ async fn jwt(args: &TokenArgs, settings: &Settings, tenant: &TenantId, clock: &C
     // Signed with a key that is not the issuer's, or too long, it would only puzzle whoever tries it.
     let one = BTreeMap::from([(name.to_owned(), issuer.clone())]);
     let check = TokenCheck::new(&one, clock).await.map_err(Failure::Failed)?;
+    if let Some(why) = check.unfetched(name) {
+        return Err(Failure::Failed(format!(
+            "the published keys of issuers.{name}, one of which must verify the token, {why}; try again when they are there, or mend jwks_url"
+        )));
+    }
     let kids = check.kids(name).into_iter().map(Some);
     let mut refused = String::new();
     // Which of the published keys is this one's other half, the signature tells.

@@ -78,11 +78,11 @@ fn layer_up(sources: &Sources) -> Loading {
     let default = Layer::built_in(DEFAULT, &mut loading.findings);
     loading.take(default);
     let file = sources.file.as_deref().and_then(|path| {
-        let layer = Layer::file(path, &loading.reading, &mut loading.findings);
+        let layer = Layer::file(path, "--config (or TAGLINE_CONFIG)", &loading.reading, &mut loading.findings);
         loading.take(layer)
     });
     if let Some(path) = tenants_file(sources, file.as_ref()) {
-        let mut layer = Layer::file(&path, &loading.reading, &mut loading.findings);
+        let mut layer = Layer::file(&path, "`tenants_file`", &loading.reading, &mut loading.findings);
         if let Some(layer) = &mut layer {
             only_tenants(layer, &mut loading.findings);
         }

@@ -97,12 +97,16 @@ impl Layer {
         Self::parse(text, Place::BuiltIn, |_, _| Place::BuiltIn, findings)
     }
 
-    /// Reads a file.
-    pub(crate) fn file(path: &Path, reading: &Reading, findings: &mut Findings) -> Option<Self> {
+    /// Reads a file, which `named_by` names.
+    pub(crate) fn file(path: &Path, named_by: &str, reading: &Reading, findings: &mut Findings) -> Option<Self> {
         let text = match reading.text(path) {
             Ok(text) => text,
             Err(error) => {
-                findings.add(Place::whole_file(path), "", format!("cannot be read: {error}"));
+                findings.add(
+                    Place::whole_file(path),
+                    "",
+                    format!("cannot be read: {error}; {named_by} must name a file that this user may read"),
+                );
                 return None;
             }
         };

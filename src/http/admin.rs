@@ -1,6 +1,7 @@
 //! The admin listener: metrics, the exact ledger, each tenant's series, and its last rejections and dead letters.
 
 mod gate;
+mod limits;
 mod series;
 
 pub use gate::Gate;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use actix_web::{HttpResponse, get, web};
 use serde_json::{Map, Value, json};
 
-use super::{State, limits};
+use super::State;
 use crate::metrics::SpoolGauges;
 use crate::outcome::{Account, Totals};
 use crate::spool::Pending;

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::super::Failure;
-use crate::auth::{Found, Proof, Refusal, explain};
+use crate::auth::{Code, Found, Proof, Refusal, explain};
 use crate::clock::Clock;
 use crate::config::Settings;
 
@@ -50,7 +50,9 @@ pub(super) async fn run(
         Ok(tenant) => {
             let by = match tenant.proof() {
                 Proof::Jwt(issuer) => format!("issuers.{issuer}"),
-                other => format!("{other:?}"),
+                Proof::UploadToken(secret) => format!("tenants.{}.upload_secrets.{secret}", tenant.id()),
+                // What no token is.
+                Proof::WriteKey(_) | Proof::Proxy => "another credential".to_owned(),
             };
             writeln!(out, "Taken: tenant {}, proven by {by}", tenant.id()).map_err(written)
         }
@@ -62,7 +64,11 @@ pub(super) async fn run(
                 Refusal::Unavailable => 503,
             };
             writeln!(out, "Not taken: {status} {}: {}", refused.code, refused.detail).map_err(written)?;
-            Err(Failure::Failed(format!("the gateway would answer {status} {}", refused.code)))
+            let hint = match refused.code == Code::OriginMissing.as_str() {
+                true => ": say which page sends it with --origin",
+                false => "",
+            };
+            Err(Failure::Failed(format!("the gateway would answer {status} {}{hint}", refused.code)))
         }
     }
 }

@@ -133,7 +133,8 @@ fn a_token_for_an_issuer_that_publishes_keys_says_which_of_them_verifies_it() {
     assert!(matches!(token(&line, Some(&settings)), Err(Failure::Failed(_))));
     drop((provider, runtime));
     let Err(Failure::Failed(message)) = token(&line, Some(&settings)) else { panic!("nobody answers") };
-    assert!(message.contains("keys are not here yet"), "{message}");
+    assert!(message.contains("could not be fetched from http://") && message.contains("/"), "{message}");
+    assert!(!message.contains("give the PKCS#8"), "the key is not at fault: {message}");
 }
 
 #[test]

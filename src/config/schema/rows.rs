@@ -33,7 +33,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("server.max_body", Kind::Size(1024, GIB), "", "Largest body as received."),
     row("server.max_inflated", Kind::Size(1024, GIB), "", "Largest body after inflating; at least `max_body`."),
     row("server.max_events", Kind::Int(1, 1_000_000), "", "Most events in one request."),
-    row("server.trusted_proxies", Kind::Networks, "", "Whose `X-Tenant-ID` is believed, when `proxy_secret` stands beside it."),
+    row("server.trusted_proxies", Kind::Networks, "", "Whose `X-Tenant-ID` and `X-Forwarded-For` are believed, when they show the `proxy_secret`."),
     row("server.proxy_secret", secret("proxy_secret_file", None), "", "What a trusted proxy sends in `X-Proxy-Secret`; 16 characters or more."),
     row("server.proxy_secret_file", Kind::File, "", "The same, in a file."),
     row("server.token_cookie", Kind::CookieName, "", "The cookie that may carry a JWT. It counts only when no other credential is there and the request's origin is one of the tenant's."),

@@ -15,9 +15,9 @@ fn production() -> Case {
     let read = |name: &str| std::fs::read_to_string(repository("config").join(name)).unwrap();
     let mut case = Case::empty()
         .beside("tenants.toml", &read("tenants.toml"))
+        .beside("secrets/admin-token", "generated-by-the-machine\n")
         .beside("secrets/proxy-secret", "generated-by-the-machine\n")
         .beside("secrets/influxdb-token", "generated-by-influxdb\n")
-        .beside("secrets/login-public-key.pem", &rsa_pem())
         .beside("secrets/partners-public-key.pem", &rsa_pem());
     case.file = Some(case.write("production.toml", &read("production.toml")));
     case
@@ -33,6 +33,16 @@ fn the_production_example_is_good_as_it_stands() {
 }
 
 #[test]
+fn the_production_example_does_itself_what_the_documents_advise() {
+    let settings = production().good();
+    // Nothing to warn of, and only one's own issuer speaks for every tenant.
+    assert_eq!(settings.warnings(), Vec::<String>::new());
+    assert!(settings.issuers["login"].tenants.is_empty());
+    let partners: Vec<&TenantId> = settings.issuers["partners"].tenants.values().collect();
+    assert!(!partners.is_empty() && partners.iter().all(|id| settings.tenants.contains_key(*id)), "{partners:?}");
+}
+
+#[test]
 fn the_production_example_misses_only_what_the_machine_has() {
     let mut case = Case::empty();
     case.file = Some(repository("config/production.toml"));
@@ -41,9 +51,9 @@ fn the_production_example_misses_only_what_the_machine_has() {
     assert_eq!(
         keys,
         [
+            "server.admin_token_file",
             "server.proxy_secret_file",
             "influxdb.token_file",
-            "issuers.login.public_key_file",
             "issuers.partners.public_key_file"
         ]
     );

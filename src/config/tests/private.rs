@@ -51,6 +51,35 @@ fn an_admin_listener_that_all_can_reach_and_core_dumps_are_warned_of() {
     assert!(dumps.len() == 1 && dumps[0].starts_with("server.core_dumps"), "{dumps:?}");
 }
 
+#[test]
+fn a_network_of_proxies_in_which_others_live_is_warned_of() {
+    let secret = [("TAGLINE__SERVER__PROXY_SECRET", "0123456789abcdef")];
+    let warnings = |networks: &str| {
+        let text = format!("[server]\ntrusted_proxies = [{networks}]\n{TENANT}");
+        Case::with_influxdb(&text).env(&secret).good().warnings()
+    };
+    assert_eq!(warnings(r#""10.0.0.7", "10.240.8.0/24", "fd00::7", "fd00::/64""#), Vec::<String>::new());
+    for network in ["0.0.0.0/0", "10.244.0.0/16", "10.240.8.0/23", "::/0", "fd00::/63"] {
+        let [warning] = &warnings(&format!(r#""10.0.0.7", "{network}""#))[..] else { panic!("{network}") };
+        assert!(warning.starts_with(&format!("server.trusted_proxies {network} ")), "{warning}");
+    }
+}
+
+#[test]
+fn settings_by_which_nobody_can_send_are_warned_of() {
+    let warnings = |text: &str, env: &[(&str, &str)]| Case::with_influxdb(text).env(env).good().warnings();
+    let [warning] = &warnings("[tenants.acme]\n", &[])[..] else { panic!("nobody can send") };
+    assert!(warning.contains("every request") && warning.contains("401"), "{warning}");
+    let hmac = [("TAGLINE__ISSUERS__I__HMAC_SECRET", "0123456789abcdef0123456789abcdef")];
+    let issuer = "[tenants.acme]\n[issuers.i]\nissuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\"]\n";
+    let upload = [("TAGLINE__TENANTS__ACME__UPLOAD_SECRETS__A__SECRET", "0123456789abcdef0123456789abcdef")];
+    let proxy = [("TAGLINE__SERVER__PROXY_SECRET", "0123456789abcdef")];
+    let proxied = "[server]\ntrusted_proxies = [\"10.0.0.7\"]\n[tenants.acme]\n";
+    for (text, env) in [(TENANT, &[][..]), (issuer, &hmac), ("[tenants.acme]\n", &upload), (proxied, &proxy)] {
+        assert_eq!(warnings(text, env), Vec::<String>::new(), "{text}");
+    }
+}
+
 /// Every setting that takes a secret, with one, and what must stand beside it.
 const SECRETS: [(&str, &str); 6] = [
     ("TAGLINE__SERVER__ADMIN_TOKEN", "secret-of-the-admin-listener"),

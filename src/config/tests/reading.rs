@@ -144,7 +144,7 @@ fn broken_toml_and_unreadable_files_are_told_with_their_place() {
     missing.file = Some(missing.dir.path().join("nowhere.toml"));
     missing.finds(&[("nowhere.toml: cannot be read", "No such file")]);
     // A tenants file that is missing is one finding, not a gateway without tenants as well.
-    Case::with_influxdb("tenants_file = \"t.toml\"\n").finds(&[("t.toml: cannot be read", "")]);
+    Case::with_influxdb("tenants_file = \"t.toml\"\n").finds(&[("t.toml: cannot be read", "tenants_file")]);
     let beside =
         Case::with_influxdb("tenants_file = \"t.toml\"\n").beside("t.toml", "[tenants.a]\n[server]\nworkers = 1\n");
     beside.finds(&[("t.toml:2: server: only [tenants.ID] and [tenant_defaults] may stand", "")]);

@@ -23,7 +23,7 @@ pub(crate) fn listener(text: &str) -> Outcome<SocketAddr> {
 pub(crate) fn network(text: &str) -> Outcome<IpNet> {
     let one = || text.parse::<IpAddr>().map(IpNet::from);
     text.parse::<IpNet>().map(|net| net.trunc()).or_else(|_| one()).map_err(|_| {
-        format!("{} is no address or network; write for example \"10.244.0.0/16\" or \"10.0.0.7\"", quote(text))
+        format!("{} is no address or network; write for example \"10.240.8.0/28\" or \"10.0.0.7\"", quote(text))
     })
 }
 

@@ -12,10 +12,17 @@ const SETTINGS: &str = "[tenants.acme]\n[issuers.main]\nissuer = \"https://login
 
 /// What the command prints and how it ends, with this on the command line and this on stdin.
 fn check(settings: &str, token: &str, stdin: &str) -> (String, Result<(), Failure>) {
+    check_from(settings, token, stdin, None)
+}
+
+/// The same, from a page of this origin; beside the settings lies the file of an upload secret.
+fn check_from(settings: &str, token: &str, stdin: &str, origin: Option<&str>) -> (String, Result<(), Failure>) {
     let dir = tempfile::TempDir::new().unwrap();
     let path = dir.path().join("settings.toml");
     std::fs::write(&path, settings).unwrap();
-    let args = CheckArgs { token: Some(SecretString::from(token.to_owned())), origin: None };
+    std::fs::write(dir.path().join("upload"), SECRET).unwrap();
+    let token = SecretString::from(token.to_owned());
+    let args = CheckArgs { token: Some(token), origin: origin.map(str::to_owned) };
     let sources =
         Sources { file: Some(path), env: vec![("TAGLINE__ISSUERS__MAIN__HMAC_SECRET".to_owned(), SECRET.to_owned())] };
     let (clock, mut out) = (Clock::manual(NOW * NANOS), Vec::new());
@@ -59,6 +66,28 @@ fn a_token_that_is_not_taken_ends_with_1_and_says_the_answer() {
     assert!(out.lines().last().unwrap().starts_with("Not taken: 401 token_expired: "), "{out}");
     let (out, ended) = check(SETTINGS, &token(json!({ "tenant_id": "globex" })), "");
     assert_eq!(ended.unwrap_err().to_string(), "the gateway would answer 403 tenant_unknown", "{out}");
+}
+
+#[test]
+fn an_upload_token_is_told_by_the_name_of_its_secret_and_asks_for_its_page() {
+    let settings = format!("{SETTINGS}[tenants.acme.upload_secrets.first]\nsecret_file = \"upload\"\n");
+    let claims = json!({ "iss": "tenant:acme", "aud": "tagline", "exp": NOW + 60, "origin": "https://app.example" });
+    let token = Signer::hmac(SECRET).token(&claims);
+    let (out, ended) = check_from(&settings, &token, "", Some("https://app.example"));
+    assert_eq!(ended, Ok(()), "{out}");
+    assert!(out.ends_with("Taken: tenant acme, proven by tenants.acme.upload_secrets.first\n"), "{out}");
+
+    let (out, ended) = check_from(&settings, &token, "", None);
+    let failure = ended.unwrap_err().to_string();
+    assert!(failure.starts_with("the gateway would answer 403 origin_missing"), "{out}");
+    assert!(failure.ends_with("say which page sends it with --origin"), "{failure}");
+}
+
+#[test]
+fn another_audience_is_told_with_those_that_are_configured() {
+    let (out, _) = check(SETTINGS, &token(json!({ "aud": "elsewhere" })), "");
+    let step = out.lines().find(|line| line.starts_with("  NO  audience ")).unwrap();
+    assert!(step.contains("token_audience") && step.ends_with("; configured: telemetry"), "{out}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use actix_web::{HttpResponse, get, web};
 use serde_json::{Map, Value, json};
 
-use super::State;
 use crate::admit::{Denied, Exceedances, Limit, Quota};
+use crate::http::State;
 
 /// Each tenant's limits in force, what is used up now, and how often each limit was exceeded since the process started.
 #[get("/admin/limits")]
