@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 
 use super::State;
@@ -115,10 +115,13 @@ pub(super) async fn healthz() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok\n")
 }
 
-/// Whether requests should come here, with every check by name.
+/// Whether requests should come here, with every check by name for whoever may ask for the rest.
 #[get("/readyz")]
-pub(super) async fn readyz(state: web::Data<State>) -> HttpResponse {
-    let ready = state.readiness.now();
+pub(super) async fn readyz(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let mut ready = state.readiness.now();
+    if state.generation.load().gate.asks_rightly(request.headers()).is_err() {
+        ready.checks.clear();
+    }
     match ready.status {
         CheckStatus::Failed => HttpResponse::ServiceUnavailable().json(ready),
         CheckStatus::Ok | CheckStatus::Degraded => HttpResponse::Ok().json(ready),

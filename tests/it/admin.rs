@@ -65,6 +65,9 @@ async fn with_a_token_every_route_asks_for_it_but_those_of_probes() {
     for target in ["/healthz", "/readyz"] {
         assert_eq!(get(&gateway, target, &[]).status, 200, "{target}");
     }
+    assert_eq!(get(&gateway, "/readyz", &[]).json(), json!({ "status": "ok", "checks": [] }), "to a probe");
+    let told = get(&gateway, "/readyz", &[("Authorization", &bearer)]).json();
+    assert!(told["checks"].as_array().is_some_and(|checks| checks.len() > 1), "to who may ask: {told}");
     // Other spellings of a route are none of the open ones.
     for target in
         ["/healthz/../metrics", "//metrics", "/healthz/metrics", "/readyz/", "/%6detrics", "/metrics?/healthz"]
@@ -131,6 +134,7 @@ async fn without_a_token_no_page_can_read_it_by_a_name_of_its_own() {
     for target in ["/healthz", "/readyz"] {
         assert_eq!(get_by(&gateway, target, "evil.example").status, 200, "{target}");
     }
+    assert_eq!(get_by(&gateway, "/readyz", "evil.example").json()["checks"], json!([]), "but learns no more");
     // And across origins nothing is shared.
     let answer = get(&gateway, "/admin/ledger", &[("Origin", "https://evil.example")]);
     assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control-")), "{answer:?}");

@@ -1,7 +1,8 @@
 //! Who may ask the admin listener: whoever bears `server.admin_token`. Where none is set, whoever can reach it, but no page of a browser that got here by a
 //! name of its own.
 //!
-//! `/healthz` and `/readyz` are open, so that a probe needs no secret. Tokens can be tried as fast as one worker answers; a token that is random and has 16
+//! `/healthz` and `/readyz` answer everybody, so that a probe needs no secret; but only who may ask for the rest is told what `/readyz` looked at, since that
+//! names buckets and issuers. Tokens can be tried as fast as one worker answers; a token that is random and has 16
 //! characters or more is not found so, and the listener is inside.
 
 #[cfg(test)]
@@ -52,6 +53,14 @@ impl Gate {
         if matches!(uri.path(), "/healthz" | "/readyz") {
             return Ok(());
         }
+        self.asks_rightly(headers)
+    }
+
+    /// Whether who asks may see everything here.
+    ///
+    /// # Errors
+    /// 401 without the token; 403, where none is set, by a name that could be anybody's.
+    pub(in crate::http) fn asks_rightly(&self, headers: &HeaderMap) -> Result<(), Problem> {
         match self.token {
             Some(token) if bears(headers, &token) => Ok(()),
             Some(_) => {
