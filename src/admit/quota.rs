@@ -18,6 +18,10 @@ use super::{Admission, Exceedances, Exceeded, LargeBody, Limit, NoPlace, large, 
 /// second is the least that `Retry-After` can say.
 const IN_FLIGHT_WAIT: Duration = Duration::from_secs(1);
 
+/// A request costs a point for so many bytes of its inflated body at least. Events are a few hundred bytes, so that it is their number that counts
+/// where a body holds any.
+const BYTES_OF_A_POINT: usize = 2 << 10;
+
 /// One tenant's budget on this replica: points and bytes a second, requests in flight.
 ///
 /// A reload makes another `Quota` of the same account ([`Quota::reloaded`]): while requests of both are under way, they are charged to one
@@ -61,14 +65,16 @@ struct Budgets<C: Clock> {
 
 /// A place among the tenant's requests in flight; given back on drop.
 ///
-/// A request that was neither charged nor refused until then (its body could not be read as telemetry) pays for its bytes, for
-/// they were received and inflated.
+/// A request that was neither charged nor refused until then (its body could not be read as telemetry) pays for its bytes and its weight, for
+/// they were received, inflated and parsed.
 pub struct Permit<'q, C: Clock + Clone = DefaultClock> {
     quota: &'q Quota<C>,
     /// Whether it holds a place: beyond the last one a dry run lets requests in without.
     place: bool,
     /// The bytes of the body that are still to be paid.
     bytes: Cell<u32>,
+    /// The least that it costs in points, by its size; still to be paid.
+    weight: Cell<u32>,
     /// Whether a limit in dry run would have refused it.
     let_through: Cell<bool>,
 }
@@ -121,11 +127,15 @@ impl<C: Clock + Clone> Quota<C> {
         let in_flight = &self.account.in_flight;
         let taken = in_flight.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < max).then_some(n + 1));
         // From here on the place is given back by drop, on the way out through an error too.
-        let permit = Permit { quota: self, place: taken.is_ok(), bytes: Cell::new(0), let_through: Cell::new(false) };
-        if !permit.place {
-            permit.judge(Some(Exceeded { limit: Limit::InFlight, retry_after: IN_FLIGHT_WAIT }), None)?;
-        }
-        permit.look()?;
+        let permit = Permit {
+            quota: self,
+            place: taken.is_ok(),
+            bytes: Cell::new(0),
+            weight: Cell::new(0),
+            let_through: Cell::new(false),
+        };
+        // Who is in debt besides is told how long that lasts: when a place is free, the debt is not paid.
+        permit.look((!permit.place).then_some(Exceeded { limit: Limit::InFlight, retry_after: IN_FLIGHT_WAIT }))?;
         Ok(permit)
     }
 
@@ -146,8 +156,7 @@ impl<C: Clock + Clone> Quota<C> {
 
     /// The limit that is used up now, a dry run's too, and how long.
     pub fn waits(&self) -> Option<Exceeded> {
-        let [points, bytes] = self.with_budgets(Budgets::waits);
-        longer(points, bytes)
+        longest(self.with_budgets(Budgets::waits))
     }
 
     fn with_budgets<T>(&self, work: impl FnOnce(&mut Budgets<C>) -> T) -> T {
@@ -181,12 +190,10 @@ impl<C: Clock + Clone> Account<C> {
     }
 }
 
-/// Of two limits that are used up, the one that is so for longer.
-fn longer(one: Option<Exceeded>, other: Option<Exceeded>) -> Option<Exceeded> {
-    match (one, other) {
-        (Some(one), Some(other)) if other.retry_after > one.retry_after => Some(other),
-        (one, other) => one.or(other),
-    }
+/// Of the limits that are used up, the one that is so for longest; of equals the first.
+fn longest(exceeded: impl IntoIterator<Item = Option<Exceeded>>) -> Option<Exceeded> {
+    let longer = |one: Exceeded, other: Exceeded| if other.retry_after > one.retry_after { other } else { one };
+    exceeded.into_iter().flatten().reduce(longer)
 }
 
 impl<C: Clock + Clone> Budgets<C> {
@@ -265,20 +272,30 @@ impl<C: Clock + Clone> Permit<'_, C> {
     /// The body as received: `bytes`, before it is inflated. They are charged with the points; but who went into debt while the body
     /// arrived is refused here, before the dear part.
     pub fn charge_bytes(&self, bytes: usize) -> Result<(), Exceeded> {
-        self.look()?;
+        self.look(None)?;
         self.bytes.set(saturating(bytes));
         Ok(())
     }
 
-    /// After parsing: the whole batch and its body, even where that is more than is left; or, when nothing is left since another
-    /// request was charged meanwhile, neither.
+    /// The body inflated, before it is parsed. Parsing costs by size, whatever comes of it: so many bytes cost a point at least, or a few kilobytes
+    /// that inflate to the cap and hold nothing would cost a tenant nothing, and all others their worker. Who went into debt meanwhile is refused.
+    pub fn weigh(&self, inflated: usize) -> Result<(), Exceeded> {
+        self.look(None).inspect_err(|_| {
+            self.bytes.set(0);
+            self.weight.set(0);
+        })?;
+        self.weight.set(saturating(inflated.div_ceil(BYTES_OF_A_POINT)));
+        Ok(())
+    }
+
+    /// After parsing: the whole batch (its weight, where that is more) and its body, even where that is more than is left; or, when nothing is left
+    /// since another request was charged meanwhile, neither.
     pub fn charge_points(&self, points: usize) -> Result<(), Exceeded> {
-        let bytes = self.bytes.take();
+        let (bytes, weight) = (self.bytes.take(), self.weight.take());
         self.quota.with_budgets(|budgets| {
-            let [no_points, no_bytes] = budgets.waits();
-            self.judge(no_points, no_bytes)?;
+            self.judge(budgets.waits())?;
             if self.pays(Limit::PointsPerSecond) {
-                budgets.points.charge(saturating(points));
+                budgets.points.charge(saturating(points).max(weight));
             }
             if self.pays(Limit::BytesPerSecond) {
                 budgets.charge_bytes(bytes);
@@ -287,32 +304,37 @@ impl<C: Clock + Clone> Permit<'_, C> {
         })
     }
 
-    /// A place for a body that inflates to more than a worker takes on by itself. Waits a moment for one.
+    /// A place for a body that inflates to more than a worker takes on by itself. Waits a moment for one. Without one the request is refused, and
+    /// costs nothing: its bytes could be a debt that lasts longer than what the client is told to wait.
     pub async fn large_body(&self) -> Result<LargeBody, NoPlace> {
         let taken = large::take(&self.quota.account.large_bodies, &self.quota.account.admission).await;
+        match taken {
+            // Until it is inflated and weighed; what is cut off at the cap is as heavy as can be.
+            Ok(_) => self.weight.set(u32::MAX),
+            Err(_) => self.bytes.set(0),
+        }
         if let Err(NoPlace::Share(exceeded)) = taken {
             self.quota.count(exceeded.limit, true);
         }
         taken
     }
 
-    /// Whether it may go on. What passes here wrongly, since another's charge is not seen yet, is found when it is charged.
-    fn look(&self) -> Result<(), Exceeded> {
-        if !self.quota.account.spent.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let [points, bytes] = self.quota.with_budgets(Budgets::waits);
-        self.judge(points, bytes)
+    /// Whether it may go on, `besides` what the budgets say. What passes here wrongly, since another's charge is not seen yet, is found when it is
+    /// charged.
+    fn look(&self, besides: Option<Exceeded>) -> Result<(), Exceeded> {
+        let spent = self.quota.account.spent.load(Ordering::Relaxed);
+        let [points, bytes] = if spent { self.quota.with_budgets(Budgets::waits) } else { [None; 2] };
+        self.judge([besides, points, bytes])
     }
 
     /// Refuses by the limits in force, and counts. What only a limit in dry run would refuse is counted once, and let through.
-    fn judge(&self, one: Option<Exceeded>, other: Option<Exceeded>) -> Result<(), Exceeded> {
+    fn judge<const N: usize>(&self, used_up: [Option<Exceeded>; N]) -> Result<(), Exceeded> {
         let in_force = |exceeded: &Exceeded| !self.quota.dry_run(exceeded.limit);
-        if let Some(exceeded) = longer(one.filter(in_force), other.filter(in_force)) {
+        if let Some(exceeded) = longest(used_up.map(|one| one.filter(in_force))) {
             self.quota.count(exceeded.limit, true);
             return Err(exceeded);
         }
-        if let Some(exceeded) = longer(one, other)
+        if let Some(exceeded) = longest(used_up)
             && !self.let_through.replace(true)
         {
             self.quota.count(exceeded.limit, false);
@@ -329,9 +351,14 @@ impl<C: Clock + Clone> Permit<'_, C> {
 
 impl<C: Clock + Clone> Drop for Permit<'_, C> {
     fn drop(&mut self) {
-        let unpaid = self.bytes.take();
-        if unpaid > 0 && self.pays(Limit::BytesPerSecond) {
-            self.quota.with_budgets(|budgets| budgets.charge_bytes(unpaid));
+        let unpaid = |cell: &Cell<u32>, limit| if self.pays(limit) { cell.take() } else { 0 };
+        let (weight, bytes) =
+            (unpaid(&self.weight, Limit::PointsPerSecond), unpaid(&self.bytes, Limit::BytesPerSecond));
+        if weight > 0 || bytes > 0 {
+            self.quota.with_budgets(|budgets| {
+                budgets.points.charge(weight);
+                budgets.charge_bytes(bytes);
+            });
         }
         if self.place {
             self.quota.account.in_flight.fetch_sub(1, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod changes;
+mod weights;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
@@ -148,18 +149,6 @@ fn who_went_into_debt_while_the_body_arrived_is_refused_before_inflating() {
 }
 
 #[test]
-fn a_body_that_is_no_telemetry_pays_for_its_bytes_and_for_no_points() {
-    let (quota, clock) = quota(limits(5, 5, Some(100)), 1, 5, 100);
-    let permit = quota.enter().unwrap();
-    permit.charge_bytes(100).unwrap();
-    drop(permit);
-    let refused = quota.enter().unwrap_err();
-    assert_eq!(refused, Exceeded { limit: Limit::BytesPerSecond, retry_after: Duration::from_millis(10) });
-    clock.advance(refused.retry_after);
-    assert_eq!(drain(&quota), 5);
-}
-
-#[test]
 fn a_body_larger_than_the_byte_rate_can_still_pass() {
     let (quota, clock) = quota(limits(1_000, 1_000, Some(100)), 1, 10, 4_096);
     assert_eq!(send(&quota, 4_096, 1), Ok(()));
@@ -202,6 +191,20 @@ fn places_in_flight_are_bounded_and_given_back() {
     assert_eq!(quota.in_flight(), 1);
     let _third = quota.enter().unwrap();
     drop(second);
+}
+
+#[test]
+fn who_finds_no_place_in_flight_and_is_in_debt_is_told_how_long_the_debt_lasts() {
+    let (quota, clock) = quota(Limits { in_flight: 1, ..limits(1, 10, None) }, 1, 10, 1024);
+    let only = quota.enter().unwrap();
+    only.charge_points(9).unwrap();
+    only.charge_points(10).unwrap();
+    let refused = quota.enter().unwrap_err();
+    assert_eq!(refused, Exceeded { limit: Limit::PointsPerSecond, retry_after: Duration::from_secs(10) });
+    clock.advance(refused.retry_after);
+    assert_eq!(quota.enter().unwrap_err().limit, Limit::InFlight, "a place is still missing");
+    drop(only);
+    assert_eq!(send(&quota, 0, 10), Ok(()));
 }
 
 #[test]

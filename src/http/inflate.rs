@@ -72,9 +72,10 @@ pub(super) async fn inflate(
         }
     }
     let place = place.await.map_err(no_place)?;
-    match actix_web::web::block(move || inflate_up_to(encoding, &body, max)).await {
-        Ok(Ok(body)) => Ok(Plain { body, place: Some(place) }),
-        Ok(Err(error)) => Err(error.problem(max)),
+    // The place goes with the work: that cannot be stopped, and goes on when the client is gone and nobody waits for it.
+    match actix_web::web::block(move || (inflate_up_to(encoding, &body, max), place)).await {
+        Ok((Ok(body), place)) => Ok(Plain { body, place: Some(place) }),
+        Ok((Err(error), _)) => Err(error.problem(max)),
         // The pool is gone only when the process ends.
         Err(_) => {
             let wait = Duration::from_secs(1);

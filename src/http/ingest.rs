@@ -63,6 +63,7 @@ async fn receive(proven: Proven, request: HttpRequest, payload: web::Payload) ->
     permit.charge_bytes(body.len())?;
     // The place among the large bodies is held until nothing of this one is needed any more.
     let Plain { body, place: _place } = plain(&request, body, generation.max_inflated, &permit).await?;
+    permit.weigh(body.len())?;
     if body.trim_ascii().is_empty() {
         let detail = "the body is empty; send an event, an array of events, an envelope or a metric list";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "body_empty", detail));

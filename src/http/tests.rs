@@ -2,6 +2,7 @@ use std::io::Write;
 
 use actix_web::ResponseError;
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::inflate::{Encoding, encoding, inflate};
 use super::problem::Problem;
@@ -121,4 +122,30 @@ fn a_zstd_window_beyond_the_bound_is_refused_before_it_is_allocated() {
 #[test]
 fn identity_needs_no_decoder() {
     assert_eq!(encoding(None, TEXT).ok(), Some(Encoding::Identity));
+}
+
+#[test]
+fn a_place_among_the_large_bodies_is_held_while_one_is_inflated_for_a_client_that_is_gone() {
+    let bomb = gzip(&vec![b' '; 32 << 20]);
+    let quota = Quota::new(Limits::generous(), 1, 5_000, 1 << 20);
+    actix_web::rt::System::new().block_on(async {
+        let permit = quota.enter().unwrap();
+        let mut others = Vec::new();
+        while let Some(place) = permit.large_body().now_or_never() {
+            others.push(place.unwrap());
+        }
+        drop(others.pop());
+        // Asked once, so that it begins, and dropped.
+        assert!(inflate(Encoding::Gzip, bomb.into(), 64 << 20, permit.large_body()).now_or_never().is_none());
+        assert!(permit.large_body().now_or_never().is_none(), "it is inflated still");
+        // At most a minute, where the machine is busy.
+        let mut freed = false;
+        for _ in 0..60 {
+            freed |= permit.large_body().await.is_ok();
+            if freed {
+                return;
+            }
+        }
+        panic!("the place is never given back");
+    });
 }

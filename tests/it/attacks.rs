@@ -55,6 +55,8 @@ origins = [\"https://*.initech.example\", \"https://initech.example:8443\"]
 
 [tenants.acme]
 origins = [\"https://acme.example\"]
+# Each bomb costs as much as the largest batch; here each shall be looked at.
+limits = {{ points_per_second = 1_000_000, burst = 1_000_000 }}
 
 [tenants.strict]
 require = \"jwt\"

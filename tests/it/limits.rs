@@ -243,3 +243,28 @@ async fn what_one_tenant_makes_the_gateway_hold_is_bounded_and_leaves_room_to_an
     let grown = peak(&gateway) - before;
     assert!(grown < bound, "{grown} MiB more than {before}; {bound} at the most");
 }
+
+#[tokio::test]
+async fn bodies_that_hold_nothing_use_up_the_budget_of_their_tenant_and_of_no_other() {
+    let gzipped = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let size = (8 << 20) - 4;
+    for (what, text, status) in [
+        ("no JSON", [b"[0,".to_vec(), b" ".repeat(size), b"!".to_vec()].concat(), 400),
+        ("too many items", [b"[".to_vec(), b"0,".repeat(size / 2 - 1), b"0]".to_vec()].concat(), 413),
+        ("a bomb", b" ".repeat(9 << 20), 413),
+        ("one event", [event(now_ms(), 1).to_string().into_bytes(), b" ".repeat(size - 1_000)].concat(), 202),
+    ] {
+        let gateway = start("[tenants.acme.limits]\npoints_per_second = 100\nburst = 5000", "1").await;
+        let body = gzipped(&text);
+        let target = format!("/v1/telemetry/{ACME_KEY}");
+        let answers = [(); 3]
+            .map(|()| http::request(gateway.address(), "POST", &target, &[("Content-Encoding", "gzip")], &body).status);
+        assert_eq!((answers[0], answers[2]), (status, 429), "{what}: {answers:?}");
+        let other = send(&gateway, 1, &[("X-Api-Key", GLOBEX_KEY), ("Origin", "https://globex.example")]);
+        assert_eq!(other.status, 202, "{what}");
+    }
+}
