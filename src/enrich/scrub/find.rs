@@ -55,7 +55,7 @@ fn is_version(domain: &str) -> bool {
     let major = digits(bytes);
     let Some((b'.', rest)) = bytes[major..].split_first() else { return false };
     let minor = digits(rest);
-    major > 0 && minor > 0 && rest.get(minor).is_some_and(|byte| !is_letter(*byte))
+    major > 0 && minor > 0 && rest.get(minor).is_some_and(|byte| byte.is_ascii_punctuation())
 }
 
 /// Whether [`token`] is worth asking.
@@ -85,7 +85,7 @@ fn begins_an_object(token: &str) -> bool {
     behind && name[..end].iter().all(u8::is_ascii_graphic)
 }
 
-/// A card number: 13 to 19 digits, alone or in groups with one space, `-`, `+` or `%20` between them, in a range that schemes issue, with the right check
+/// A card number: 13 to 19 digits, alone or in groups with one space or dash (of any kind), `+` or `%20` between them, in a range that schemes issue, with the right check
 /// digit. Digits that a letter touches are a part of something else, a UUID say, and so are all others of a UUID and those behind a decimal point; clocks in
 /// milliseconds begin with 1.
 pub(super) fn card(text: &str, from: usize) -> Option<Range<usize>> {
@@ -104,12 +104,9 @@ pub(super) fn card(text: &str, from: usize) -> Option<Range<usize>> {
             at += 1;
             continue;
         }
-        let touched = match bytes[..at] {
-            [.., before, b'.'] => before.is_ascii_digit(),
-            [.., before] => is_letter(before),
-            [] => false,
-        };
-        if !touched && let Some(end) = card_at(bytes, at) {
+        let fraction = matches!(bytes[..at], [.., before, b'.'] if before.is_ascii_digit());
+        let touched = fraction || text[..at].ends_with(char::is_alphabetic);
+        if !touched && let Some(end) = card_at(text, at) {
             return Some(at..end);
         }
         at += digits(&bytes[at..]);
@@ -118,7 +115,8 @@ pub(super) fn card(text: &str, from: usize) -> Option<Range<usize>> {
 }
 
 /// The end of the longest card number that begins here with a group of digits.
-fn card_at(bytes: &[u8], start: usize) -> Option<usize> {
+fn card_at(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
     let mut number = [0_u8; 19];
     let mut length = 0;
     let mut at = start;
@@ -131,16 +129,22 @@ fn card_at(bytes: &[u8], start: usize) -> Option<usize> {
         number[length..length + group].copy_from_slice(&bytes[at..at + group]);
         length += group;
         at += group;
-        let ends = !bytes.get(at).copied().is_some_and(is_letter);
+        let ends = !text[at..].starts_with(char::is_alphabetic);
         let digits = &number[..length];
         if ends && length >= 13 && is_issued(digits) && has_check_digit(digits) {
             longest = Some(at);
         }
         // Issuers print groups of four or more, the last one aside: shorter ones are numbers in a row.
-        at += match &bytes[at..] {
+        at += match text[at..].chars().next() {
             _ if group < 4 => return longest,
-            [b' ' | b'-' | b'+', ..] => 1,
-            [b'%', b'2', b'0', ..] => 3,
+            Some('%') if text[at..].starts_with("%20") => 3,
+            // No line's end; and the dashes from the hyphen to the en dash.
+            Some(c)
+                if "+-\u{a0}\u{202f}".contains(c)
+                    || matches!(c, ' ' | '\u{2000}'..='\u{200a}' | '\u{2010}'..='\u{2013}') =>
+            {
+                c.len_utf8()
+            }
             _ => return longest,
         };
     }
@@ -158,11 +162,6 @@ fn uuid_at(bytes: &[u8], start: usize) -> Option<usize> {
 
 fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
-}
-
-/// A letter, or a byte of one beyond ASCII.
-fn is_letter(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte >= 0x80
 }
 
 /// Whether a scheme issues numbers of this length that begin so (ISO/IEC 7812): Mastercard and Mir 22 to 27, Diners, Amex and JCB 30 and 34 to 39, Visa 4,

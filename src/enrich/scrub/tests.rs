@@ -119,6 +119,8 @@ fn a_card_number_is_found_by_its_check_digit() {
         ("pay_4111111111111111", "pay_[card]"),
         ("6304 0000 0000 0000 000", "[card]"),
         ("1 4111111111111111", "1 [card]"),
+        ("4111\u{a0}1111\u{202f}1111\u{2013}1111", "[card]"),
+        ("“4111111111111111”, №4111111111111111\u{a0}€", "“[card]”, №[card]\u{a0}€"),
     ] {
         assert_eq!(scrubbed(&known, text), wanted, "{text}");
     }
@@ -131,6 +133,8 @@ fn a_card_number_is_found_by_its_check_digit() {
         "41111111111111111111",
         "a4111111111111111",
         "4111111111111111b",
+        "é4111111111111111",
+        "4111111111111111é",
         // Clocks: the first of them has a right check digit.
         "1790000000005",
         "1790000000123",
