@@ -260,6 +260,8 @@ fn queries_fragments_and_credentials_are_cut_wherever_a_word_looks_like_a_url() 
         ("redis://:secret@cache:6379/0", "redis://cache:6379/0"),
         ("a\u{a0}/b?c", "a\u{a0}/b"),
         ("é/ü?ß é", "é/ü é"),
+        ("/cart;jsessionid=ABC.node1?x=1", "/cart"),
+        ("GET /cart;JSESSIONID=ABC failed", "GET /cart failed"),
     ] {
         assert_eq!(without_queries(text, &Bump::new()), kept, "{text}");
     }
@@ -270,6 +272,9 @@ fn queries_fragments_and_credentials_are_cut_wherever_a_word_looks_like_a_url() 
         "C#",
         "a@b",
         "what? why?",
+        "text/html;charset=utf-8",
+        "/heroes;id=15",
+        "a;é;jsession",
         "x ?= y",
         "UserListView",
         "TCP/IP #1",
