@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, crypto};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::clock::{Clock, UnixNanos};
@@ -50,13 +48,25 @@ pub(super) struct KeysSeen {
 }
 
 /// What is read of a header. Everything else that it may say is the sender's wish.
-#[derive(Deserialize)]
 pub(super) struct Header {
     pub(super) alg: String,
     /// Chooses among published keys; read as anything, for an issuer with one key does not look at it.
     pub(super) kid: Option<Value>,
-    /// Extensions that must be understood (RFC 7515 section 4.1.11): there is none that we do.
-    pub(super) crit: Option<IgnoredAny>,
+    /// Whether it names extensions that must be understood (RFC 7515 section 4.1.11), in whatever form: there is none that we do.
+    pub(super) crit: bool,
+}
+
+impl Header {
+    /// Reads a token's header, in which as in its claims no name may stand twice.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, AuthError> {
+        let all = Claims::parse(json)?;
+        let alg = all.get("alg").and_then(Value::as_str).map(str::to_owned);
+        Ok(Self {
+            alg: alg.ok_or_else(|| Code::TokenMalformed.because("the token's header has no alg"))?,
+            kid: all.get("kid").filter(|kid| !kid.is_null()).cloned(),
+            crit: all.get("crit").is_some(),
+        })
+    }
 }
 
 impl Issuers {

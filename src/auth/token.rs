@@ -117,8 +117,8 @@ impl<'t> Parts<'t> {
         let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
         let (header, payload) = message.split_once('.').ok_or_else(malformed)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed());
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| malformed())?;
-        if header.crit.is_some() {
+        let header = Header::parse(&decode(header)?).map_err(|_| malformed())?;
+        if header.crit {
             return Err(Code::TokenMalformed.because("the token's header has crit: no such extension is supported"));
         }
         Ok(Self { header, claims: Claims::parse(&decode(payload)?)?, message, signature })

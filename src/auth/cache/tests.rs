@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::token::{Statement, Verdict, Window};
-use super::super::{Code, Proof, Rights};
+use super::super::{AuthError, Code, Proof, Rights};
 use super::{MOST_BAD, VerifiedTokens};
 use crate::auth::tests::{KEYS, NANOS, NOW, Signer, build_with, key_sets, settings, token_claims};
 use crate::auth::{Authenticator, KeySets, Presented};
@@ -154,9 +154,18 @@ fn a_generation_of_settings_begins_with_nothing_remembered() {
 
 /// A verdict that is good for `acme`, or bad.
 fn verdict(is_good: bool) -> Arc<Verdict> {
+    match is_good {
+        true => good_by(Proof::Jwt("rsa".to_owned())),
+        false => that_says(Err(Code::TokenSignature.because("signed by somebody else"))),
+    }
+}
+
+fn good_by(proof: Proof) -> Arc<Verdict> {
     let tenant = TenantId::parse("acme").unwrap();
-    let statement = Statement { tenant, proof: Proof::Jwt("rsa".to_owned()), rights: Rights::All, origin: None };
-    let says = if is_good { Ok(statement) } else { Err(Code::TokenSignature.because("signed by somebody else")) };
+    that_says(Ok(Statement { tenant, proof, rights: Rights::All, origin: None }))
+}
+
+fn that_says(says: Result<Statement, AuthError>) -> Arc<Verdict> {
     let window = Window { from: None, until: i128::MAX, in_reach: None };
     Arc::new(Verdict { window, says, keys: None })
 }
@@ -182,7 +191,7 @@ fn a_flood_of_bad_tokens_pushes_out_no_good_one_and_takes_bounded_room() {
 
 #[test]
 fn good_tokens_take_bounded_room_too() {
-    let tokens = VerifiedTokens::new(512, 64);
+    let tokens = VerifiedTokens::new(512, 16, 64);
     for n in 0..10_000 {
         tokens.remember(digest(n), verdict(true), NOW_NANOS);
     }
@@ -190,10 +199,25 @@ fn good_tokens_take_bounded_room_too() {
 }
 
 #[test]
+fn a_tenant_that_mints_upload_tokens_without_end_pushes_out_no_issuers() {
+    let tokens = VerifiedTokens::new(512, 16, 64);
+    for n in 0..256 {
+        tokens.remember(digest(n), verdict(true), NOW_NANOS);
+    }
+    for n in 256..10_000 {
+        tokens.remember(digest(n), good_by(Proof::UploadToken("2026".to_owned())), NOW_NANOS);
+        assert!(tokens.get(&digest(n), NOW_NANOS).is_some(), "the last one is remembered");
+    }
+    let kept = (0..256).filter(|n| tokens.get(&digest(*n), NOW_NANOS).is_some()).count();
+    assert_eq!((kept, tokens.good.len()), (256, 256));
+    assert!(tokens.uploads.len() <= 16, "{}", tokens.uploads.len());
+}
+
+#[test]
 fn debug_shows_no_digest() {
     let tokens = VerifiedTokens::default();
     tokens.remember([7; 32], verdict(true), NOW_NANOS);
-    assert_eq!(format!("{tokens:?}"), "VerifiedTokens { good: 1, bad: 0 }");
+    assert_eq!(format!("{tokens:?}"), "VerifiedTokens { good: 1, uploads: 0, bad: 0 }");
 }
 
 /// Run longer by `make fuzz`.

@@ -40,6 +40,8 @@ const SOON: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Published {
     url: String,
+    /// The same for logs and pages: a query may hold a key of the provider's.
+    told: String,
     /// `None` until the first fetch that brought a usable key; from then on there always are some.
     keys: ArcSwapOption<KeySet>,
     version: AtomicU64,
@@ -76,6 +78,7 @@ struct Failing {
 /// What an operator should know of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Health {
+    /// Without its query.
     pub(crate) url: String,
     /// Whether there are keys at all.
     pub(crate) loaded: bool,
@@ -98,6 +101,7 @@ impl Published {
         };
         Self {
             url: url.to_owned(),
+            told: url.split_once('?').map_or_else(|| url.to_owned(), |(place, _)| format!("{place}?…")),
             keys: ArcSwapOption::empty(),
             version: AtomicU64::new(0),
             state: Mutex::new(state),
@@ -220,7 +224,7 @@ impl Published {
                 state.wait = state.lifetime;
                 if let Some(failing) = state.failing.take() {
                     let seconds = since(failing.since, now).as_secs();
-                    tracing::info!(url = self.url, seconds, "the issuer's keys could be fetched again");
+                    tracing::info!(url = self.told, seconds, "the issuer's keys could be fetched again");
                 }
                 result
             }
@@ -248,10 +252,10 @@ impl Published {
         if !same || state.skipped != skipped {
             let names = keys.names().join(", ");
             if skipped.is_empty() {
-                tracing::info!(url = self.url, keys = names, "the issuer's keys");
+                tracing::info!(url = self.told, keys = names, "the issuer's keys");
             } else {
                 tracing::warn!(
-                    url = self.url,
+                    url = self.told,
                     keys = names,
                     left_out = skipped.join("; "),
                     "the issuer's keys; some were left out"
@@ -276,7 +280,7 @@ impl Published {
         // Told once, and again where the cause is another.
         if first || known != Some(error.kind) {
             let then = if loaded { "those that are here stay in force" } else { "its tokens get 503 until then" };
-            tracing::warn!(url = self.url, why = error.why, "the issuer's keys could not be fetched; {then}");
+            tracing::warn!(url = self.told, why = error.why, "the issuer's keys could not be fetched; {then}");
         }
         let longest = if loaded { LONGEST_WAIT } else { LONGEST_WAIT_EMPTY };
         let whole = FIRST_WAIT.saturating_mul(1 << attempts.min(16)).min(longest);
@@ -290,7 +294,7 @@ impl Published {
     pub(super) fn health(&self, now: UnixNanos) -> Health {
         let state = self.state();
         let failing = state.failing.as_ref().map(|failing| (since(failing.since, now), failing.why.clone()));
-        Health { url: self.url.clone(), loaded: self.keys.load().is_some(), failing }
+        Health { url: self.told.clone(), loaded: self.keys.load().is_some(), failing }
     }
 }
 

@@ -104,6 +104,16 @@ fn a_well_signed_token_must_say_what_is_needed() {
             refused(Code::TokenMalformed),
         ),
         row("header without alg", request().bearer(&KEYS.rsa.sign("{}", &plain)), refused(Code::TokenMalformed)),
+        row(
+            "header with a crit of null",
+            request().bearer(&KEYS.rsa.sign(r#"{"alg":"RS256","crit":null}"#, &plain)),
+            refused(Code::TokenMalformed),
+        ),
+        row(
+            "header twice a name, deep in it",
+            request().bearer(&KEYS.rsa.sign(r#"{"alg":"RS256","x":{"y":1,"y":2}}"#, &plain)),
+            refused(Code::TokenMalformed),
+        ),
         row("header with crit", request().bearer(&KEYS.rsa.sign(crit, &plain)), refused(Code::TokenMalformed)),
         row("claims an array", raw("[]"), refused(Code::TokenMalformed)),
         row("claims nested without end", raw(&"[".repeat(3_000)), refused(Code::TokenMalformed)),

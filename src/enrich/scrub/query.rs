@@ -1,4 +1,4 @@
-//! Query strings, fragments and the credentials of URLs, wherever a word of a string looks like a URL or a path.
+//! Query strings, fragments, session ids in paths and the credentials of URLs, wherever a word of a string looks like a URL or a path.
 
 use bumpalo::Bump;
 use bumpalo::collections::String as BumpString;
@@ -6,9 +6,9 @@ use bumpalo::collections::String as BumpString;
 /// The text without them; itself when it has none.
 ///
 /// A word is a URL's or a path's when a `/` stands before its `?` or `#`, or when a `name=` stands behind it (`users?token=…`). `Save #2`, `Button#save`
-/// and `Sure?` are none.
+/// and `Sure?` are none. `;jsessionid=`, which servlets write into paths, ends a word as a query does; other parameters of paths are parts of them.
 pub(in crate::enrich) fn without_queries<'p>(text: &'p str, arena: &'p Bump) -> &'p str {
-    let sign = |found: bool, byte: u8| found | (byte == b'?') | (byte == b'#') | (byte == b'@');
+    let sign = |found: bool, byte: u8| found | (byte == b'?') | (byte == b'#') | (byte == b'@') | (byte == b';');
     if !text.bytes().fold(false, sign) {
         return text;
     }
@@ -25,8 +25,12 @@ pub(in crate::enrich) fn without_queries<'p>(text: &'p str, arena: &'p Bump) -> 
 
 /// What is kept of a word.
 fn pieces(word: &str) -> impl Iterator<Item = &str> {
-    let ends = word.char_indices().filter(|(_, c)| matches!(c, '?' | '#')).map(|(at, _)| at);
-    let end = ends.into_iter().find(|at| word[..*at].contains('/') || is_query(&word[at + 1..])).unwrap_or(word.len());
+    let ends = word.char_indices().filter(|(_, c)| matches!(c, '?' | '#' | ';')).map(|(at, _)| at);
+    let is_end = |at: &usize| match word.as_bytes()[*at] {
+        b';' => is_session(&word[at + 1..]),
+        _ => word[..*at].contains('/') || is_query(&word[at + 1..]),
+    };
+    let end = ends.into_iter().find(is_end).unwrap_or(word.len());
     Pieces(&word[..end])
 }
 
@@ -46,6 +50,12 @@ impl<'w> Iterator for Pieces<'w> {
         self.0 = &rest[authority.rfind('@').map_or(0, |at| at + 1)..];
         Some(piece)
     }
+}
+
+/// `jsessionid=…`
+fn is_session(text: &str) -> bool {
+    let name = text.as_bytes().get(.."jsessionid=".len());
+    name.is_some_and(|name| name.eq_ignore_ascii_case(b"jsessionid="))
 }
 
 /// `name=…`

@@ -39,6 +39,8 @@ fn an_address_is_found_however_it_is_written() {
         ("joe@example.com.", "[email]."),
         ("mailto:joe@example.com", "mailto:[email]"),
         ("user=joe@example.com-1", "user=[email]"),
+        ("joe@163.com", "[email]"),
+        ("core@1.2.joe@example.com", "core@[email]"),
     ] {
         assert_eq!(scrubbed(&known, text), wanted, "{text}");
     }
@@ -53,6 +55,9 @@ fn an_address_is_found_however_it_is_written() {
         "%40",
         "a%40b",
         "@",
+        "shop@2024.11.ab12cd3",
+        "node_modules/.pnpm/@angular+core@16.2.12_rxjs@7.8.1_zone.js@0.13.3",
+        "app@v1.2.0-next.rc",
     ] {
         assert_eq!(scrubbed(&known, clean), clean);
     }
@@ -69,6 +74,8 @@ fn a_token_is_found_whole_or_cut() {
         (jwt[..40].to_owned(), "[bearer]"),
         (jwt[..20].to_owned(), "[bearer]"),
         (format!("{jwt}.aaa.bbb"), "[bearer]"),
+        (format!("session%3A{jwt}"), "session%3A[bearer]"),
+        (format!("surveyJsonUploader{jwt}"), "surveyJsonUploader[bearer]"),
         (format!("Bearer {jwt}"), "[bearer]"),
         ("Authorization: Bearer abc.def-123".to_owned(), "Authorization: [bearer]"),
         ("bearer:s3cr3t~token/+==".to_owned(), "[bearer]"),
@@ -77,7 +84,18 @@ fn a_token_is_found_whole_or_cut() {
     ] {
         assert_eq!(scrubbed(&known, &text), wanted, "{text}");
     }
-    for clean in ["JobList", "eyJ", "heyJude.mp3", "the bearer of it", "BearerView", "forbearer abc", "Bearer"] {
+    for clean in [
+        "JobList",
+        "eyJ",
+        "heyJude.mp3",
+        "the bearer of it",
+        "BearerView",
+        "forbearer abc",
+        "Bearer",
+        "surveyJsonUploader",
+        "apiKeyJoinedTables",
+        "journeyJumpToSection",
+    ] {
         assert_eq!(scrubbed(&known, clean), clean);
     }
 }
@@ -101,6 +119,8 @@ fn a_card_number_is_found_by_its_check_digit() {
         ("pay_4111111111111111", "pay_[card]"),
         ("6304 0000 0000 0000 000", "[card]"),
         ("1 4111111111111111", "1 [card]"),
+        ("4111\u{a0}1111\u{202f}1111\u{2013}1111", "[card]"),
+        ("“4111111111111111”, №4111111111111111\u{a0}€", "“[card]”, №[card]\u{a0}€"),
     ] {
         assert_eq!(scrubbed(&known, text), wanted, "{text}");
     }
@@ -113,10 +133,19 @@ fn a_card_number_is_found_by_its_check_digit() {
         "41111111111111111111",
         "a4111111111111111",
         "4111111111111111b",
+        "é4111111111111111",
+        "4111111111111111é",
         // Clocks: the first of them has a right check digit.
         "1790000000005",
         "1790000000123",
         "2026-11-21 20-36-00",
+        // A fraction, a UUID's digits, numbers in a row, and a number longer or shorter than any card of its range.
+        "0.4532015112830366",
+        "took 12.4532015112830366 ms",
+        "45320151-1283-4046-a1b2-c3d4e5f60718",
+        "a5320151-abcd-4abc-8162-123456789012",
+        "30 60 90 120 150 14",
+        "3050607080902",
         "550e8400-e29b-41d4-a716-446655440000",
         "12345678901234567890123456789012",
     ] {
@@ -231,6 +260,8 @@ fn queries_fragments_and_credentials_are_cut_wherever_a_word_looks_like_a_url() 
         ("redis://:secret@cache:6379/0", "redis://cache:6379/0"),
         ("a\u{a0}/b?c", "a\u{a0}/b"),
         ("é/ü?ß é", "é/ü é"),
+        ("/cart;jsessionid=ABC.node1?x=1", "/cart"),
+        ("GET /cart;JSESSIONID=ABC failed", "GET /cart failed"),
     ] {
         assert_eq!(without_queries(text, &Bump::new()), kept, "{text}");
     }
@@ -241,6 +272,9 @@ fn queries_fragments_and_credentials_are_cut_wherever_a_word_looks_like_a_url() 
         "C#",
         "a@b",
         "what? why?",
+        "text/html;charset=utf-8",
+        "/heroes;id=15",
+        "a;é;jsession",
         "x ?= y",
         "UserListView",
         "TCP/IP #1",

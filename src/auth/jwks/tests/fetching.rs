@@ -159,3 +159,14 @@ async fn a_clock_that_is_set_back_does_not_put_off_the_next_fetch() {
     assert!(!living[0].set().begin(gateway.clock.now()), "by the right clock it is not due");
     assert!(living[0].set().begin(earlier.now()));
 }
+
+#[tokio::test]
+async fn the_query_of_the_url_is_sent_and_told_to_nobody() {
+    let provider = Provider::start(keys(&[named(&KEYS.rsa, "one")])).await;
+    let url = format!("{}&apikey=hidden", provider.url());
+    let gateway = Gateway::new(&url);
+    gateway.sets.run_due().await;
+    assert!(provider.last().contains("&apikey=hidden "), "{}", provider.last());
+    let (place, _) = url.split_once('?').unwrap();
+    assert_eq!(gateway.health(), Health { url: format!("{place}?…"), loaded: true, failing: None });
+}
