@@ -86,7 +86,7 @@ impl Listeners {
 /// # Errors
 /// When a socket cannot be handed to the server.
 pub fn serve(state: &Arc<State>, public: TcpListener, admin: TcpListener, settings: &Server) -> io::Result<Listeners> {
-    connections::allow_open_files(settings.connections.max);
+    state.connections.have_room_for(connections::allow_open_files(settings.connections.max));
     let wires = Arc::new(connections::Wires::new(settings.connections.head_timeout, KEEP_ALIVE));
     let sweeper = connections::Sweeper::start(Arc::clone(state), Arc::clone(&wires));
     let public = public_server(Arc::clone(state), public, settings, wires)?;

@@ -33,6 +33,8 @@ struct Bounds {
 #[derive(Debug)]
 struct Open {
     bounds: Bounds,
+    /// As many as this process has files for, whatever the settings say.
+    room: usize,
     all: usize,
     /// Of addresses that have one at least: as many entries as connections at the most.
     by_address: HashMap<IpAddr, u32>,
@@ -61,6 +63,15 @@ impl Bounds {
         let max_of_strangers = limits.max - reserved;
         Self { max: limits.max, max_of_strangers, per_address: limits.per_address, dry_run }
     }
+
+    /// The same for so many, with the same part for proxies.
+    fn within(self, room: usize) -> Self {
+        if self.max <= room {
+            return self;
+        }
+        let reserved = if self.max_of_strangers < self.max { room / 8 } else { 0 };
+        Self { max: room, max_of_strangers: room - reserved, ..self }
+    }
 }
 
 impl Connections {
@@ -68,7 +79,7 @@ impl Connections {
     pub fn new(limits: &crate::config::Connections, dry_run: bool, proxies: bool) -> Arc<Self> {
         let bounds = Bounds::of(limits, dry_run, proxies);
         Arc::new(Self {
-            open: Mutex::new(Open { bounds, all: 0, by_address: HashMap::new() }),
+            open: Mutex::new(Open { bounds, room: usize::MAX, all: 0, by_address: HashMap::new() }),
             at_max: AtomicU64::new(0),
             at_address: AtomicU64::new(0),
             let_through: AtomicU64::new(0),
@@ -77,7 +88,15 @@ impl Connections {
 
     /// Other bounds for the connections that come; those that are open stay.
     pub fn change(&self, limits: &crate::config::Connections, dry_run: bool, proxies: bool) {
-        self.lock().bounds = Bounds::of(limits, dry_run, proxies);
+        let mut open = self.lock();
+        open.bounds = Bounds::of(limits, dry_run, proxies).within(open.room);
+    }
+
+    /// No more than these from now on: beyond them the next file that cannot be opened might be the log's.
+    pub fn have_room_for(&self, connections: usize) {
+        let mut open = self.lock();
+        open.room = connections;
+        open.bounds = open.bounds.within(connections);
     }
 
     /// A place for a connection of `peer`; `is_proxy`: it is a trusted proxy's.

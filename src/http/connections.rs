@@ -171,21 +171,32 @@ impl Drop for Sweeper {
     }
 }
 
-/// Raises the bound on open files to what `connections` need, two each, as far as this process may.
-pub(super) fn allow_open_files(connections: usize) {
+/// Raises the bound on open files to what `connections` need, two each, as far as this process may. The answer is how many there is room for.
+pub(super) fn allow_open_files(connections: usize) -> usize {
     let wanted = (2 * connections as u64).saturating_add(OTHER_FILES);
     let mut limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(u64::MAX);
     if limit.current.is_none_or(|current| current >= wanted) {
-        return;
+        return connections;
     }
     limit.current = Some(wanted.min(most));
-    let raised = setrlimit(Resource::Nofile, limit).is_ok();
-    if !raised || most < wanted {
+    // Refused, it is as it was: what there is room for is reckoned by what holds.
+    let _ = setrlimit(Resource::Nofile, limit);
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let room = room_for(allowed).min(connections);
+    if room < connections {
         tracing::warn!(
-            wanted,
-            allowed = getrlimit(Resource::Nofile).current,
-            "server.connections.max needs more open files than this process may have: raise its limit (ulimit -n, LimitNOFILE), or lower the setting"
+            files = allowed,
+            connections = room,
+            "server.connections.max is {connections}, which takes {wanted} open files: fewer connections are taken. Raise the limit of open files (ulimit -n, LimitNOFILE), or \
+             lower the setting"
         );
     }
+    room
+}
+
+/// How many connections there is room for where so many files may be open: half of what the rest leaves, and where that is little, a quarter of all.
+fn room_for(files: u64) -> usize {
+    let room = (files.saturating_sub(OTHER_FILES) / 2).max(files / 4).max(1);
+    usize::try_from(room).unwrap_or(usize::MAX)
 }

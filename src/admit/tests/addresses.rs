@@ -185,3 +185,23 @@ fn a_dry_run_of_connections_counts_and_no_limit_is_none() {
     assert_eq!(all.open(v4(1), false).unwrap_err(), Denied::Max);
     drop(held);
 }
+
+#[test]
+fn there_are_no_more_connections_than_there_are_files_for_whatever_a_reload_says() {
+    let peer = |last| IpAddr::from([192, 0, 2, last]);
+    let all = Connections::new(&connections(100, 0), false, true);
+    all.have_room_for(16);
+    let open: Vec<_> = (0..20).filter_map(|last| all.open(peer(last), false).ok()).collect();
+    assert_eq!(open.len(), 14, "an eighth is the proxies'");
+    let proxies: Vec<_> = (0..20).filter_map(|last| all.open(peer(last), true).ok()).collect();
+    assert_eq!(proxies.len(), 2);
+    all.change(&connections(100, 0), false, true);
+    assert!(all.open(peer(99), true).is_err(), "a reload makes no files");
+    drop(open);
+    all.change(&connections(3, 0), false, false);
+    assert_eq!(
+        (0..9).map(|last| all.open(peer(last), false)).filter(Result::is_ok).count(),
+        9,
+        "each is closed at once"
+    );
+}
