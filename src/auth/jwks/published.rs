@@ -2,6 +2,7 @@
 //!
 //! Decisions only, by a clock that a test can move; the fetching itself is [`super::fetch`].
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,9 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// A key that is not known makes a fetch no more often than this, however many tokens name one.
 pub(super) const UNKNOWN_EVERY: Duration = Duration::from_secs(60);
+
+/// So many keys that are not known are remembered, until a fetch has looked for them.
+const SOUGHT: usize = 64;
 
 /// The first wait after a failure; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -59,12 +63,18 @@ struct State {
     /// A token named a key that is not here, and the fetch that this allows has not begun.
     asked: bool,
     last_asked: Option<UnixNanos>,
+    /// Keys that tokens named and that are not here, the latest last; those before `looked_for` were named before the last fetch began.
+    sought: VecDeque<Sought>,
+    looked_for: usize,
     etag: Option<HeaderValue>,
     /// How long the set holds by its server's last word.
     lifetime: Duration,
     failing: Option<Failing>,
     skipped: Vec<String>,
 }
+
+/// What a token said of its key.
+type Sought = (Option<String>, Algorithm);
 
 /// Attempts that failed since the last one that did not.
 #[derive(Debug)]
@@ -94,6 +104,8 @@ impl Published {
             running: false,
             asked: false,
             last_asked: None,
+            sought: VecDeque::new(),
+            looked_for: 0,
             etag: None,
             lifetime: UNSAID,
             failing: None,
@@ -141,7 +153,7 @@ impl Published {
             Some(Found::Several) => return Err(several()),
             None | Some(Found::Nothing) => {}
         }
-        let missing = self.missing(now);
+        let missing = self.missing(kid, algorithm, now);
         // It may have come between the look-up and the look at the state.
         match find() {
             Some(Found::Key(key)) => Ok(key),
@@ -149,9 +161,11 @@ impl Published {
         }
     }
 
-    /// The answer to a token whose key is not here; one in a while makes a fetch.
-    fn missing(&self, now: UnixNanos) -> AuthError {
+    /// The answer to a token whose key is not here; one in a while makes a fetch. 401 only for a key that a fetch has looked for: made-up keys can use up
+    /// the fetches, and a new key of the issuer's must not be taken for one of them meanwhile.
+    fn missing(&self, kid: Option<&str>, algorithm: Algorithm, now: UnixNanos) -> AuthError {
         let mut state = self.state();
+        let looked_for = state.seek(kid, algorithm);
         if self.keys.load().is_none() {
             let next = if state.running { SOON } else { state.until_next(now) };
             return loading("the issuer's keys are not here yet", next);
@@ -170,8 +184,14 @@ impl Published {
             self.wake.notify_one();
             return loading("the token's key is not known; the issuer's keys are fetched for it", SOON);
         }
-        Code::TokenKeyUnknown.because(
-            "the token's kid, with its alg, is none of the keys that its issuer publishes; they were fetched for such a token within the last minute",
+        if looked_for {
+            return Code::TokenKeyUnknown.because(
+                "the token's kid, with its alg, is none of the keys that its issuer publishes; they were fetched for such a token within the last minute",
+            );
+        }
+        loading(
+            "the token's key is not known, and the issuer's keys were fetched for another within the last minute",
+            state.until_asked(now),
         )
     }
 
@@ -195,6 +215,7 @@ impl Published {
             return false;
         }
         (state.running, state.asked, state.began) = (true, false, Some(now));
+        state.looked_for = state.sought.len();
         true
     }
 
@@ -303,6 +324,25 @@ impl State {
     fn until_next(&self, now: UnixNanos) -> Duration {
         let Some(began) = self.began.filter(|began| *began <= now) else { return Duration::ZERO };
         self.wait.saturating_sub(since(began, now))
+    }
+
+    /// Remembers a key that is not here. Whether the last fetch was to find it.
+    fn seek(&mut self, kid: Option<&str>, algorithm: Algorithm) -> bool {
+        let is_it = |sought: &Sought| sought.0.as_deref() == kid && sought.1 == algorithm;
+        if let Some(place) = self.sought.iter().position(is_it) {
+            return place < self.looked_for;
+        }
+        if self.sought.len() == SOUGHT {
+            self.sought.pop_front();
+            self.looked_for = self.looked_for.saturating_sub(1);
+        }
+        self.sought.push_back((kid.map(str::to_owned), algorithm));
+        false
+    }
+
+    /// How long until a key that is not known may cause a fetch.
+    fn until_asked(&self, now: UnixNanos) -> Duration {
+        self.last_asked.map_or(Duration::ZERO, |last| UNKNOWN_EVERY.saturating_sub(since(last, now)))
     }
 
     /// Takes the one fetch that unknown keys may cause in [`UNKNOWN_EVERY`], if it is still there.

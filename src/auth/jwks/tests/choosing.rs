@@ -130,7 +130,7 @@ async fn a_kid_is_compared_and_nothing_else() {
     assert_eq!(gateway.verify(&header(json!({ "kid": "z" }))), Err(("issuer_keys_loading", Some(1))));
     gateway.sets.run_due().await;
     let url = evil.url();
-    for kid in [
+    let kids = [
         "",
         "A",
         "a ",
@@ -143,10 +143,17 @@ async fn a_kid_is_compared_and_nothing_else() {
         url.as_str(),
         "*",
         "%61",
-    ] {
-        let signed = token(&KEYS.rsa, "RS256", Some(kid));
-        assert_eq!(gateway.verify(&signed), Err(("token_key_unknown", None)), "{kid:?}");
+    ];
+    let verify = |kid: &str| gateway.verify(&token(&KEYS.rsa, "RS256", Some(kid)));
+    for kid in kids {
+        assert_eq!(verify(kid), Err(("issuer_keys_loading", Some(60))), "{kid:?}");
     }
-    gateway.after(59).await;
-    assert_eq!((provider.count(), evil.count()), (2, 0));
+    // The next one looks for them all.
+    gateway.after(60).await;
+    assert_eq!(verify(kids[0]), Err(("issuer_keys_loading", Some(1))));
+    gateway.after(1).await;
+    for kid in kids {
+        assert_eq!(verify(kid), Err(("token_key_unknown", None)), "{kid:?}");
+    }
+    assert_eq!((provider.count(), evil.count()), (3, 0));
 }
