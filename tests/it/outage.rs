@@ -17,10 +17,10 @@ use crate::support::{
 const FRESH: Duration = Duration::from_secs(5);
 
 /// How much the memory may grow while points pile up on the disk.
-const GROWTH: u64 = 64 << 20;
+const GROWTH: u64 = 60 << 20;
 
 /// Requests of a mebibyte of lines, of each tenant, in an outage of any length: the backlog is larger than [`GROWTH`] in the end.
-const LARGE: u64 = 54;
+const LARGE: u64 = 48;
 
 /// What one look at the gateway said.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ async fn influxdb_is_away_and_what_waits_in_memory_arrives_with_what_is_fresh_ah
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn influxdb_is_away_for_long_and_the_disk_fills_but_not_the_memory_and_fresh_points_are_seen_at_once() {
-    let away = Duration::from_secs(u64::from(from_environment("SOAK_AWAY", 18)));
+    let away = Duration::from_secs(u64::from(from_environment("SOAK_AWAY", 16)));
     let seen = outage(&[("TAGLINE__SPOOL__MAX_MEMORY", "1MiB")], away, LARGE).await;
     assert!(
         seen.backlog > 5 * GROWTH / 4,
