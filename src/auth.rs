@@ -13,6 +13,7 @@ mod code;
 mod cookie;
 mod directory;
 mod explain;
+mod fingerprint;
 #[cfg(test)]
 mod for_test;
 mod jwks;
@@ -30,6 +31,7 @@ pub use authenticator::Authenticator;
 pub use code::Code;
 pub use directory::{Directory, Profile};
 pub(crate) use explain::{Found, explain};
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use jwks::Health as KeyHealth;
 #[cfg(any(test, fuzzing))]
 pub(crate) use jwks::fuzz;

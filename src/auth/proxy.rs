@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 
 use crate::config::Server;
 
-use super::write_key::fingerprint;
+use super::fingerprint::fingerprint;
 use super::{AuthError, Code, Presented};
 
 /// How many entries of `X-Forwarded-For` are looked at, from the right: more proxies than these stand in no row.

@@ -16,11 +16,11 @@ use crate::config::{Settings, TenantId};
 use super::authenticator::Proven;
 use super::cache::VerifiedTokens;
 use super::claims::Claims;
+use super::fingerprint::fingerprint;
 use super::jwks::KeySets;
 use super::jwt::{Header, Issuers, KeysSeen};
 use super::origin::{Origin, Tuple};
 use super::upload::UploadSecrets;
-use super::write_key::fingerprint;
 use super::{AuthError, Code, Proof, Rights};
 
 /// The longest token looked at, in bytes: nothing longer is hashed or decoded.

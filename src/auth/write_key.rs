@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
 
 use crate::clock::UnixNanos;
 use crate::config::{TenantId, TenantSettings};
 
 use super::authenticator::Proven;
+use super::fingerprint::fingerprint;
 use super::origin::{Origin, Rule};
 use super::{AuthError, Code, Proof, Rights};
 
@@ -110,11 +110,4 @@ fn rules(origins: &[crate::config::OriginRule], place: &str) -> Result<Vec<Rule>
         })
     };
     origins.iter().map(rule).collect()
-}
-
-/// SHA-256, under which secrets are looked up and compared.
-pub(super) fn fingerprint(secret: impl AsRef<[u8]>) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, secret.as_ref()).as_ref());
-    out
 }

@@ -171,7 +171,7 @@ fn that_says(says: Result<Statement, AuthError>) -> Arc<Verdict> {
 }
 
 fn digest(n: usize) -> [u8; 32] {
-    crate::auth::write_key::fingerprint(n.to_le_bytes())
+    crate::auth::fingerprint(n.to_le_bytes())
 }
 
 #[test]

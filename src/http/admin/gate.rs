@@ -17,10 +17,10 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, ResponseError, web};
-use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
+use crate::auth::fingerprint;
 use crate::config::Server;
 use crate::http::State;
 use crate::http::problem::Problem;
@@ -107,12 +107,6 @@ fn bears(headers: &HeaderMap, token: &[u8; 32]) -> bool {
     let (Some(sent), None) = (sent.next(), sent.next()) else { return false };
     let Some((scheme, shown)) = sent.as_bytes().split_at_checked("bearer ".len()) else { return false };
     scheme.eq_ignore_ascii_case(b"bearer ") && bool::from(fingerprint(shown.trim_ascii()).ct_eq(token))
-}
-
-fn fingerprint(token: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest(&SHA256, token).as_ref());
-    out
 }
 
 /// Whether somebody could own this name and have it lead here: a page under it would then be of one origin with this listener, and could read all of it.
