@@ -8,19 +8,27 @@ ARGS ?=
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Start the gateway (with no settings: the dev profile on 127.0.0.1:8080)
 	@cargo run -- $(ARGS)
 
 .PHONY: servers
-servers: ## Get the real servers that the tests run: influxd (compiled once) and Chromium
+servers: ## Get the real servers that the tests run: InfluxDB, Chromium, Caddy, Telegraf, a Kubernetes API server … (compiled once)
 	@tests/servers/prepare >/dev/null
 
 .PHONY: test
 test: ## Get the servers, then run every test: unit, documentation, integration
 	@servers=$$(tests/servers/prepare); eval "$$servers"; cargo test --locked $(if $(ARGS),-- $(ARGS))
+
+.PHONY: test-gateway
+test-gateway: ## The same without the edge: what src/ promises, with InfluxDB and Chromium alone
+	@servers=$$(tests/servers/prepare gateway); eval "$$servers"; cargo test --locked -- --skip edge:: $(ARGS)
+
+.PHONY: test-edge
+test-edge: ## The edge alone: telegraf/ and k8s/, run by the real Caddy, Telegraf and Kubernetes API server
+	@servers=$$(tests/servers/prepare); eval "$$servers"; cargo test --locked --test it -- $(or $(ARGS),edge::)
 
 # How long the soak test goes on: rounds of kill -9, seconds without InfluxDB, and reloads (200 take a minute).
 ROUNDS ?= 100

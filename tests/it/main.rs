@@ -19,6 +19,7 @@ mod container;
 mod crash;
 mod delivery;
 mod docs;
+mod edge;
 mod enrichment;
 mod first_run;
 mod formats;

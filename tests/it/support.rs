@@ -11,6 +11,8 @@
 //! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
 //! - [`provider::Provider`]: an issuer's server that publishes keys.
 //! - [`Connection`]: requests byte for byte, several on one connection.
+//! - [`caddy`], [`telegraf`], [`manifests`] and [`cluster`]: the edge: both programs with the configurations of this repository, what
+//!   kustomize makes of `k8s/`, and a Kubernetes API server.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
 //!
@@ -20,6 +22,8 @@
 #![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
 
 pub mod browser;
+pub mod caddy;
+pub mod cluster;
 pub mod command;
 pub mod disk;
 pub mod events;
@@ -29,12 +33,14 @@ pub mod influx;
 pub mod keys;
 pub mod link;
 pub mod load;
+pub mod manifests;
 pub mod numbered;
 pub mod process;
 pub mod provider;
 pub mod relay;
 pub mod reloading;
 pub mod sending;
+pub mod telegraf;
 
 pub use browser::{Page, Tab, browser};
 pub use command::{Ran, tagline};
@@ -105,7 +111,7 @@ pub fn random_text(length: usize) -> String {
 
 /// Where a server's binary is: `TAGLINE_NAME` (which `make test` sets), else what `tests/servers/prepare --locate` finds.
 fn server_binary(name: &str) -> Result<PathBuf, String> {
-    let variable = format!("TAGLINE_{}", name.to_uppercase());
+    let variable = format!("TAGLINE_{}", name.to_uppercase().replace('-', "_"));
     if let Some(path) = std::env::var_os(&variable) {
         let path = PathBuf::from(path);
         if path.is_file() {

@@ -1,0 +1,1 @@
+//! A new version is rolled out under load, and nothing is lost.

@@ -1,0 +1,1 @@
+//! A replica is taken away, and its spool is not left behind.

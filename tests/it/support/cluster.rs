@@ -1,0 +1,1 @@
+//! A Kubernetes API server with its etcd, and `kubectl` for it.

@@ -1,0 +1,1 @@
+//! What kustomize makes of `k8s/`, as JSON.

@@ -1,0 +1,1 @@
+//! Telegraf with the configurations of this repository.
