@@ -8,7 +8,8 @@
 //! 3. the series that a tenant's sessions make in each of these ways;
 //! 4. the bytes of the log that a point takes while InfluxDB is away.
 //!
-//! The events are those of a page: 20 views with 3 actions each, a browser, an operating system, a session of 50 events.
+//! The events are those of a page: 20 views with 3 actions each, a browser, an operating system, a session of 50 events
+//! in three of the views.
 
 #![allow(
     clippy::disallowed_methods,
@@ -30,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 use support::influx::Influx;
-use support::{ACME_KEY, Bucket, Connection, Gateway, config_for, eventually, now_ms};
+use support::{ACME_KEY, Bucket, Connection, Gateway, config_for, eventually, flux_string, now_ms};
 
 const CLIENTS: u64 = 16;
 const EVENTS_OF_A_SESSION: u64 = 50;
@@ -133,19 +134,25 @@ fn request(first: u64, events: u64, at: i64) -> String {
 }
 
 fn event(number: u64, at: i64) -> Value {
-    let (view, action) = (number * 7 % 20, number % 3);
+    let session = number / EVENTS_OF_A_SESSION;
+    // A session sees three views, and does three things in each.
+    let (view, action) = ((session * 7 + number % EVENTS_OF_A_SESSION / 17) % 20, number % 3);
     json!({
-        "sessionId": format!("{:016x}", (number / EVENTS_OF_A_SESSION).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        "sessionId": format!("{:016x}", session.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
         "viewName": format!("View{view}"), "actionName": format!("action{action}"),
         "timestamp": at - 600_000 + (number % 600_000) as i64, "seq": number % EVENTS_OF_A_SESSION,
         "metrics": {"duration_ms": number * 37 % 900, "element_count": 50},
     })
 }
 
-/// The series of the frontend's measurement: sets of tags, without the fields.
+/// The series of the frontend's measurement as budgets count them: sets of tags. InfluxDB counts one for each field of each.
 async fn series(bucket: &Bucket) -> u64 {
-    let flux = "|> filter(fn: (r) => r._measurement == \"frontend_performance\" and r._field == \"element_count\") |> last() |> group() |> count()";
-    bucket.select(flux).await.first().map_or(0, |row| row.int("_value").unsigned_abs())
+    let flux = format!(
+        "import \"influxdata/influxdb\"
+         influxdb.cardinality(bucket: {}, start: -1d, predicate: (r) => r._measurement == \"frontend_performance\" and r._field == \"element_count\")",
+        flux_string(bucket.name())
+    );
+    bucket.query(&flux).await.first().map_or(0, |row| row.int("_value").unsigned_abs())
 }
 
 /// User and system time of a process so far, from its line in /proc (in ticks of 10 ms).
