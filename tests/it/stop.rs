@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::{
-    ACME_KEY, Answer, Connection, GLOBEX_KEY, Gateway, IN_MEMORY, Link, Totals, config_for, event, events, eventually, influx,
-    now_ms, post, tagline,
+    ACME_KEY, Answer, Connection, GLOBEX_KEY, Gateway, IN_MEMORY, Link, Totals, config_for, event, events, eventually,
+    influx, now_ms, post, tagline,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -81,7 +81,8 @@ async fn while_draining_it_is_not_ready_still_accepts_and_delivers_everything_be
 /// A request on a connection that stays; `body` is of acme's.
 fn keeping(connection: &mut Connection, method: &str, target: &str, body: &str) -> Answer {
     let length = body.len();
-    connection.exchange(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {length}\r\n\r\n{body}"))
+    connection
+        .exchange(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {length}\r\n\r\n{body}"))
 }
 
 #[tokio::test]
