@@ -43,6 +43,7 @@ pub mod sending;
 pub mod telegraf;
 
 pub use browser::{Page, Tab, browser};
+pub use caddy::Caddy;
 pub use command::{Ran, tagline};
 pub use disk::Disk;
 pub use events::{Totals, event, events, now_ms, post};

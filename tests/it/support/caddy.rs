@@ -1,1 +1,355 @@
-//! Caddy with the Caddyfile of this repository, on free ports.
+//! Caddy with the very files of `k8s/caddy`: what differs in a test (ports, folders, who stands behind it) are variables.
+
+use super::gateway::Gateway;
+use super::http::{self, Answer, Connection};
+use super::process::Process;
+use super::server_binary;
+use openssl::ssl::{SslConnector, SslMethod};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+use std::sync::{LazyLock, Mutex};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long Caddy may take to be ready on a busy machine: it makes an authority and certificates of its own.
+const START: Duration = Duration::from_secs(60);
+
+/// What Caddy shows to the gateway to be believed: the content of its `TAGLINE_PROXY_SECRET_FILE`.
+pub const PROXY_SECRET: &str = "between-caddy-and-gateway-0123456789";
+
+/// Where the kernel says that Caddy's requests come from when it dials a loopback address: what a gateway has to trust.
+pub const CADDY_ADDRESS: &str = "127.0.0.1";
+
+/// The folder of Caddy's files.
+pub fn caddy_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s/caddy")
+}
+
+/// What a Caddy is started with.
+#[derive(Debug)]
+pub struct Setup {
+    file: PathBuf,
+    sites: Vec<String>,
+    bind: IpAddr,
+    variables: BTreeMap<String, String>,
+}
+
+/// A running `caddy run`.
+pub struct Caddy {
+    // The process goes before the folder that it writes to.
+    process: Process,
+    folder: TempDir,
+    sites: Vec<String>,
+    https: SocketAddr,
+    http: SocketAddr,
+    metrics: SocketAddr,
+}
+
+impl Caddy {
+    /// Caddy for these hosts (`acme.app.test`, `*.app.test`), by `k8s/caddy/Caddyfile`.
+    pub fn for_sites<S: AsRef<str>>(sites: &[S]) -> Setup {
+        Setup {
+            file: caddy_folder().join("Caddyfile"),
+            sites: sites.iter().map(|site| site.as_ref().to_owned()).collect(),
+            bind: own_address(),
+            variables: BTreeMap::from([
+                ("CADDY_SHUTDOWN_DELAY".to_owned(), "0s".to_owned()),
+                ("TAGLINE_UPSTREAMS".to_owned(), "127.0.0.1:1".to_owned()),
+                ("TAGLINE_ADMIN_PORT".to_owned(), "1".to_owned()),
+                ("APP_UPSTREAMS".to_owned(), "127.0.0.1:1".to_owned()),
+            ]),
+        }
+    }
+
+    /// Where it speaks TLS.
+    pub fn address(&self) -> SocketAddr {
+        self.https
+    }
+
+    /// Where it sends plain requests to the TLS one.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where its metrics and `/healthz` are.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// `http://ADDRESS/metrics`
+    pub fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.metrics)
+    }
+
+    /// `https://HOST:PORT` of one of its sites; of a wildcard, with `HOST` under it.
+    pub fn url(&self, host: &str) -> String {
+        format!("https://{host}:{}", self.https.port())
+    }
+
+    /// Its metrics, as Prometheus gets them.
+    pub fn metrics(&self) -> String {
+        let answer = http::request(self.metrics, "GET", "/metrics", &[], b"");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
+    }
+
+    /// The authority that its certificates are signed by (PEM); only with `CADDY_TLS=internal`, the default.
+    pub fn authority_file(&self) -> PathBuf {
+        authority_file(self.folder.path())
+    }
+
+    /// A client that trusts [`Caddy::authority_file`] and finds `host` where this Caddy listens; for requests to
+    /// [`Caddy::url`]. Its `Host` has a port: a request to a host as the world names it goes by [`Caddy::request`].
+    pub fn client(&self, host: &str) -> reqwest::Client {
+        let pem = std::fs::read(self.authority_file()).expect("the authority's certificate can be read");
+        reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_built_in_root_certs(false)
+            .add_root_certificate(reqwest::Certificate::from_pem(&pem).expect("a certificate that Caddy made"))
+            .resolve(host, self.https)
+            .timeout(Duration::from_secs(30))
+            .build()
+            .expect("a client with these settings can be built")
+    }
+
+    /// A connection over TLS to `host`, whose certificate is proven; what is sent on it are the bytes of the test.
+    pub fn connect(&self, host: &str) -> Connection {
+        self.connect_from(Ipv4Addr::LOCALHOST.into(), host)
+    }
+
+    /// Like [`Caddy::connect`], from another address of this machine: another client.
+    pub fn connect_from(&self, source: IpAddr, host: &str) -> Connection {
+        let connection = Connection::open_from(source, self.https);
+        connection
+            .secured(&trusting(&self.authority_file()), host)
+            .unwrap_or_else(|error| panic!("TLS to {host}: {error}"))
+    }
+
+    /// One request on a connection of its own, with `Host` as the world names it (no port).
+    pub fn request(&self, host: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.connect(host).exchange(request_bytes(host, method, target, headers, body))
+    }
+
+    /// What it logs: all lines must be JSON. Complete up to the last answer only after [`Caddy::sigterm`].
+    pub fn log(&self) -> Vec<Value> {
+        let text = self.log_text();
+        let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error}): {line}")))
+            .collect()
+    }
+
+    /// The log's lines of requests that were answered.
+    pub fn access_log(&self) -> Vec<Value> {
+        self.log().into_iter().filter(|line| line["msg"] == "handled request").collect()
+    }
+
+    /// The same as text, as it came: stderr first (until the configuration is read), then stdout.
+    pub fn log_text(&self) -> String {
+        log_text(self.folder.path())
+    }
+
+    /// The folder that it runs in: `data` (its storage), `proxy-secret`, `stdout`, `stderr`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends it a signal, by name.
+    pub fn signal(&mut self, name: &str) {
+        self.process.signal(name);
+    }
+
+    /// Asks it to stop as Kubernetes does.
+    pub fn sigterm(&mut self) {
+        self.process.signal("TERM");
+    }
+
+    /// Waits until it has ended; fails the test after `within`.
+    pub async fn wait_exit(&mut self, within: Duration) -> ExitStatus {
+        self.process.wait_exit(within).await
+    }
+}
+
+impl Drop for Caddy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- Caddy's log ---\n{}", self.log_text());
+        }
+    }
+}
+
+impl Setup {
+    /// By another file than `k8s/caddy/Caddyfile`, such as `k8s/caddy/forward-auth.caddy`.
+    pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.file = file.into();
+        self
+    }
+
+    /// With this variable as well, or in place of what it would be.
+    pub fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// In front of this gateway.
+    pub fn gateway(self, gateway: &Gateway) -> Self {
+        self.gateways(&[gateway.address()], gateway.admin_address().port())
+    }
+
+    /// In front of gateways at these addresses, whose admin listeners are all on the same port, each on its gateway's address.
+    pub fn gateways(self, addresses: &[SocketAddr], admin_port: u16) -> Self {
+        let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+        self.variable("TAGLINE_UPSTREAMS", addresses.join(" ")).variable("TAGLINE_ADMIN_PORT", admin_port.to_string())
+    }
+
+    /// In front of this app.
+    pub fn app(self, address: SocketAddr) -> Self {
+        self.variable("APP_UPSTREAMS", address.to_string())
+    }
+
+    /// On this address; without it, on a loopback address that no other test process uses. A browser finds names under
+    /// `.localhost` at 127.0.0.1 alone.
+    pub fn bind(mut self, address: IpAddr) -> Self {
+        self.bind = address;
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Caddy {
+        let binary = server_binary("caddy").unwrap_or_else(|error| panic!("{error}"));
+        let folder = TempDir::with_prefix("tagline-caddy-").expect("a temporary folder");
+        let path = folder.path();
+        std::fs::write(path.join("proxy-secret"), PROXY_SECRET).expect("a file in a new folder");
+        let [https, http, metrics] = [(); 3].map(|()| SocketAddr::new(self.bind, free_port(self.bind)));
+        let sites: Vec<String> = self.sites.iter().map(|site| format!("https://{site}")).collect();
+        let mut command = Command::new(binary);
+        command
+            .args(["run", "--adapter", "caddyfile", "--config"])
+            .arg(&self.file)
+            .env_clear()
+            .envs(environment(path))
+            .env("CADDY_SITES", sites.join(" "))
+            .env("CADDY_BIND", self.bind.to_string())
+            .env("CADDY_HTTPS_PORT", https.port().to_string())
+            .env("CADDY_HTTP_PORT", http.port().to_string())
+            .env("CADDY_METRICS_BIND", self.bind.to_string())
+            .env("CADDY_METRICS_ADDRESS", format!(":{}", metrics.port()))
+            .env("TAGLINE_PROXY_SECRET_FILE", path.join("proxy-secret"))
+            .envs(&self.variables)
+            .current_dir(path)
+            .stdout(File::create(path.join("stdout")).expect("a file in a new folder"))
+            .stderr(File::create(path.join("stderr")).expect("a file in a new folder"));
+        let process = Process::spawn("caddy", command, path);
+        let mut caddy = Caddy { process, folder, sites: self.sites, https, http, metrics };
+        caddy.ready().await;
+        caddy
+    }
+}
+
+impl Caddy {
+    async fn ready(&mut self) {
+        let deadline = Instant::now() + START;
+        loop {
+            let Err(missing) = self.try_ready() else { return };
+            if let Some(status) = self.process.exit_status() {
+                panic!("caddy ended before it was ready: {status}");
+            }
+            assert!(Instant::now() < deadline, "caddy is not ready after {START:?}: {missing}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Handshakes alone, so that neither the metrics nor the log hold a request that is not the test's.
+    fn try_ready(&self) -> Result<(), String> {
+        let health = http::try_request(self.metrics, "GET", "/healthz", &[], b"").map_err(|error| error.to_string())?;
+        if health.status != 200 {
+            return Err(format!("/healthz answers {}", health.status));
+        }
+        if !self.authority_file().exists() {
+            // Certificates of files: nothing is still to be made.
+            return Connection::try_open(self.https).map(drop).map_err(|error| error.to_string());
+        }
+        let trusting = trusting(&self.authority_file());
+        self.sites.iter().try_for_each(|site| {
+            let host = site.replace('*', "ready");
+            let connection = Connection::try_open(self.https).map_err(|error| error.to_string())?;
+            connection.secured(&trusting, &host).map(drop).map_err(|error| format!("{host}: {error}"))
+        })
+    }
+}
+
+/// A command of the same binary (`validate`, `fmt`, `adapt`), with these variables and no others, run to its end.
+pub fn caddy_command(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let binary = server_binary("caddy").unwrap_or_else(|error| panic!("{error}"));
+    let folder = TempDir::with_prefix("tagline-caddy-").expect("a temporary folder");
+    Command::new(binary)
+        .args(arguments)
+        .env_clear()
+        .envs(environment(folder.path()))
+        .envs(variables.iter().copied())
+        .current_dir(folder.path())
+        .output()
+        .unwrap_or_else(|error| panic!("caddy {arguments:?}: {error}"))
+}
+
+/// A request's bytes, on a connection that ends with the answer.
+pub fn request_bytes(host: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
+        head.push_str("Connection: close\r\n");
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    [head.as_bytes(), body].concat()
+}
+
+/// Where Caddy keeps what it makes: not in this user's home.
+fn environment(folder: &Path) -> [(&'static str, PathBuf); 3] {
+    [("HOME", folder.to_owned()), ("XDG_DATA_HOME", folder.join("data")), ("XDG_CONFIG_HOME", folder.join("config"))]
+}
+
+fn authority_file(folder: &Path) -> PathBuf {
+    folder.join("data/caddy/pki/authorities/local/root.crt")
+}
+
+fn log_text(folder: &Path) -> String {
+    ["stderr", "stdout"].map(|name| std::fs::read_to_string(folder.join(name)).unwrap_or_default()).concat()
+}
+
+fn trusting(authority: &Path) -> SslConnector {
+    let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("OpenSSL has a TLS client");
+    connector.set_ca_file(authority).unwrap_or_else(|error| panic!("{}: {error}", authority.display()));
+    connector.build()
+}
+
+/// A loopback address of this test process alone. Caddy shares its ports (SO_REUSEPORT): on one address, Caddys of two test
+/// processes that picked the same port would answer for each other.
+fn own_address() -> IpAddr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | (high & 63), middle, low.max(1)).into()
+}
+
+/// A port that nobody has there, and that no other test of this process was given.
+pub fn free_port(address: IpAddr) -> u16 {
+    static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+    loop {
+        let listener = TcpListener::bind((address, 0)).unwrap_or_else(|error| panic!("no port on {address}: {error}"));
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        if GIVEN.lock().expect("no holder panics").insert(port) {
+            return port;
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! HTTP without a client in between: the bytes that are sent are the bytes of the test.
 
+use openssl::ssl::{SslConnector, SslStream};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -52,10 +53,51 @@ impl Answer {
     }
 }
 
-/// One TCP connection to a server; several requests can go over it.
+/// One connection to a server; several requests can go over it.
 #[derive(Debug)]
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Wire>,
+}
+
+/// What the bytes go over.
+#[derive(Debug)]
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<SslStream<TcpStream>>),
+}
+
+impl Wire {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_ref(),
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 impl Connection {
@@ -70,7 +112,14 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { stream: BufReader::new(Wire::Plain(stream)) })
+    }
+
+    /// Speaks TLS from now on, with a server that proves to be `name`; of a connection on which nothing was sent yet.
+    pub fn secured(self, trusting: &SslConnector, name: &str) -> std::io::Result<Self> {
+        let Wire::Plain(socket) = self.stream.into_inner() else { panic!("TLS inside of TLS") };
+        let stream = trusting.connect(name, socket).map_err(|error| std::io::Error::other(error.to_string()))?;
+        Ok(Self { stream: BufReader::new(Wire::Tls(Box::new(stream))) })
     }
 
     /// Connects from another address of this machine than the kernel would choose, such as `127.0.0.2`: another client.
@@ -86,7 +135,7 @@ impl Connection {
             Ok(stream)
         });
         let stream = connected.unwrap_or_else(|error| panic!("cannot connect from {source} to {address}: {error}"));
-        Self { stream: BufReader::new(stream) }
+        Self { stream: BufReader::new(Wire::Plain(stream)) }
     }
 
     /// Sends these bytes, reads one answer.
@@ -117,13 +166,13 @@ impl Connection {
 
     /// Whether the server has closed the connection (waits up to `within` for that).
     pub fn is_closed(&mut self, within: Duration) -> bool {
-        let stream = self.stream.get_mut();
-        stream.set_read_timeout(Some(within)).expect("a time-out above zero is valid");
+        let socket = self.stream.get_ref().socket();
+        socket.set_read_timeout(Some(within)).expect("a time-out above zero is valid");
         let closed = match self.stream.fill_buf() {
             Ok(bytes) => bytes.is_empty(),
             Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
         };
-        self.stream.get_mut().set_read_timeout(Some(PATIENCE)).expect("a time-out above zero is valid");
+        self.stream.get_ref().socket().set_read_timeout(Some(PATIENCE)).expect("a time-out above zero is valid");
         closed
     }
 
