@@ -25,7 +25,7 @@ const REQUESTS: [(&str, &str, &str, u16); 10] = [
 ];
 
 /// What the contract names a request that Caddy has counted: its own handlers are left out, `code` is `status_code`.
-fn counted(caddy: &Caddy) -> Values {
+pub fn counted(caddy: &Caddy) -> Values {
     let mut counted = Values::new();
     for sample in samples(&caddy.metrics()) {
         let Some(field) = sample.name.strip_prefix("caddy_http_request_duration_seconds_") else { continue };
