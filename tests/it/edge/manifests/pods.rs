@@ -56,6 +56,12 @@ pub fn restricted(all: &Manifests) -> Vec<String> {
         let claims = items(&workload.object["spec"]["volumeClaimTemplates"]);
         let fast = outer["fsGroup"] == outer["runAsGroup"] && outer["fsGroupChangePolicy"] == "OnRootMismatch";
         must(claims.is_empty() || fast, "cannot write to its volume, or walks over it at each start");
+        // A claim is one value: what merges into one can leave it without these.
+        let whole = |claim: &Value| {
+            let spec = &claim["spec"];
+            spec["accessModes"] == json!(["ReadWriteOnce"]) && spec["resources"]["requests"]["storage"].is_string()
+        };
+        must(claims.iter().all(whole), "claims a volume that is not whole");
         let kept = json!({ "whenDeleted": "Retain", "whenScaled": "Retain" });
         let policy = &workload.object["spec"]["persistentVolumeClaimRetentionPolicy"];
         must(claims.is_empty() || *policy == kept, "loses its volume");

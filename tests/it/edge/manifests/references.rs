@@ -76,6 +76,7 @@ pub fn references(all: &Manifests) -> Vec<String> {
             let below = mounted.iter().filter(|(mount, _)| path.starts_with(&format!("{mount}/")) || path == **mount);
             match below.max_by_key(|(mount, _)| mount.len()) {
                 None => faults.push(format!("{name} is told of {path}, and nothing is mounted there")),
+                Some((mount, _)) if *mount == path => {}
                 Some((_, Mounted::Writable)) => {}
                 Some((mount, Mounted::Files(files))) => {
                     if !files.iter().any(|file| path == format!("{mount}/{file}")) {

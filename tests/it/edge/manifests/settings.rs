@@ -60,7 +60,7 @@ async fn the_gateway_takes_the_settings_of_every_overlay() {
             "0.0.0.0:8080 public, 0.0.0.0:8081 admin".to_owned(),
             format!(
                 "{}, org {:?}, bucket {:?}",
-                url(value("INFLUXDB_URL")),
+                value("INFLUXDB_URL"),
                 value("INFLUXDB_ORG"),
                 value("INFLUXDB_BUCKET")
             ),
@@ -74,11 +74,6 @@ async fn the_gateway_takes_the_settings_of_every_overlay() {
         let warnings: Vec<_> = ran.stdout.lines().filter(|line| line.starts_with("warning:")).collect();
         assert!(warnings.len() == 1 && warnings[0].contains("server.trusted_proxies"), "{overlay}: {warnings:?}");
     }
-}
-
-/// As the gateway writes it: with a slash at the end.
-fn url(value: &str) -> String {
-    format!("{}/", value.trim_end_matches('/'))
 }
 
 #[tokio::test]

@@ -5,13 +5,13 @@ use crate::support::manifests::{Manifests, items, text};
 use regex::Regex;
 use std::collections::BTreeMap;
 
-/// The variables that a file reads, and whether it can do without (a default).
+/// The variables that a file reads, and whether it can do without.
 pub type Read = BTreeMap<String, bool>;
 
 pub fn variables(all: &Manifests) -> Vec<String> {
     let mut faults = Vec::new();
     let caddy = caddy_files(all, &mut faults);
-    faults.extend(compare(all, "caddy", &read(&caddy, r"\{\$(?<name>[A-Z][A-Z0-9_]*)(?<default>:)?")));
+    faults.extend(compare(all, "caddy", &read(&caddy, r#"(?<quoted>")?\{\$(?<name>[A-Z][A-Z0-9_]*)(?<default>:)?"#)));
     let telegraf = all.value("telegraf-config", "telegraf.conf").unwrap_or_default();
     faults.extend(compare(all, "telegraf", &read(telegraf, r"\$\{(?<name>[A-Z][A-Z0-9_]*)(?<default>:-)?")));
     faults
@@ -33,12 +33,12 @@ pub fn caddy_files(all: &Manifests, faults: &mut Vec<String>) -> String {
     together
 }
 
-/// What a text reads by `pattern`. One place without a default is enough for a variable to be needed.
+/// What a text reads by `pattern`: with a default, or (in Caddy's files) in quotes, it may be missing. One place without a default is enough for a variable to be needed.
 fn read(file: &str, pattern: &str) -> Read {
     let pattern = Regex::new(pattern).expect("a pattern of this file");
     let mut found = Read::new();
     for captures in pattern.captures_iter(file) {
-        let has_default = captures.name("default").is_some();
+        let has_default = ["default", "quoted"].iter().any(|group| captures.name(group).is_some());
         found.entry(captures["name"].to_owned()).and_modify(|optional| *optional &= has_default).or_insert(has_default);
     }
     found

@@ -28,7 +28,7 @@ pub fn ways(all: &Manifests) -> Vec<String> {
             }
         }
     }
-    let needed = needed(all, &ends);
+    let needed = needed(&ends);
     let missing = needed.difference(&open).map(|way| format!("{way} is shut"));
     missing.chain(open.difference(&needed).map(|way| format!("{way} is open, and nobody needs it"))).collect()
 }
@@ -54,14 +54,17 @@ fn ends(all: &Manifests) -> Vec<End> {
             add(name, namespace, json!({ "app": name }), &ports);
         }
     }
+    // A pod that somebody adds later, and that no policy knows by its label.
+    add("newcomer", Some(NAMESPACE), json!({}), &[8080]);
     add("dns", Some("kube-system"), json!({ "k8s-app": "kube-dns" }), &[53, 9153]);
+    add("system", Some("kube-system"), json!({ "k8s-app": "other" }), &[53, 443]);
     add("stranger", Some("elsewhere"), json!({ "app.kubernetes.io/name": "caddy" }), &[53, 80, 8080, 8081, 8086, 9180]);
     add("world", None, json!({}), &[53, 80, 443, 6443, 8086]);
     ends
 }
 
 /// The ways that are needed, and no others.
-fn needed(all: &Manifests, ends: &[End]) -> BTreeSet<String> {
+fn needed(ends: &[End]) -> BTreeSet<String> {
     let mut ways = BTreeSet::new();
     let mut add = |from: &str, to: &str, ports: &[u64]| {
         ways.extend(ports.iter().map(|port| format!("{from} -> {to}:{port}")));
@@ -83,8 +86,8 @@ fn needed(all: &Manifests, ends: &[End]) -> BTreeSet<String> {
             add("telegraf", &end.name, &[6443]);
         }
     }
-    for workload in all.workloads() {
-        add(workload.name(), "dns", &[53]);
+    for end in ends.iter().filter(|end| end.namespace.as_deref() == Some(NAMESPACE)) {
+        add(&end.name, "dns", &[53]);
     }
     if !outside.iter().any(|end| end.name == "app") {
         add("caddy", "app", &[8080]);
