@@ -22,7 +22,7 @@ const SOON: Duration = Duration::from_secs(30);
 type Values = BTreeMap<String, f64>;
 
 /// Telegraf on a host, beside this Caddy and this gateway.
-fn beside(caddy: &Caddy, gateway: &Gateway, bucket: &Bucket) -> Setup {
+pub fn beside(caddy: &Caddy, gateway: &Gateway, bucket: &Bucket) -> Setup {
     Telegraf::writing_to(bucket, Configuration::Host)
         .variable("NODE_NAME", MACHINE)
         .variable("CADDY_METRICS_URL", caddy.metrics_url())
@@ -34,7 +34,7 @@ fn beside(caddy: &Caddy, gateway: &Gateway, bucket: &Bucket) -> Setup {
 const ADMIN_TOKEN: &str = "edge-admin-token-0123456789";
 
 /// The variable that gives it to a gateway.
-const WITH_ADMIN_TOKEN: (&str, &str) = ("TAGLINE__SERVER__ADMIN_TOKEN", ADMIN_TOKEN);
+pub const WITH_ADMIN_TOKEN: (&str, &str) = ("TAGLINE__SERVER__ADMIN_TOKEN", ADMIN_TOKEN);
 
 /// The key of a value in [`Values`].
 fn key<'a>(field: &str, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
@@ -76,7 +76,7 @@ async fn become_equal(bucket: &Bucket, measurement: &str, expected: impl Fn() ->
 }
 
 /// Waits until Telegraf has scraped both more than once: what comes from now on, it sees grow.
-async fn scraped(bucket: &Bucket) {
+pub async fn scraped(bucket: &Bucket) {
     eventually(SOON, || async {
         let scrapes = bucket
             .select(

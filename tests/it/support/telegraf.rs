@@ -76,8 +76,8 @@ impl Setup {
         telegraf
     }
 
-    /// Runs `telegraf WORDS --config FILE --strict-env-handling` to its end: `["config", "check"]`, or no words for a start that must
-    /// fail.
+    /// Runs `telegraf WORDS --config FILE --strict-env-handling` to its end, such as `["config", "check"]`; without words a start that
+    /// must fail.
     pub async fn run(self, words: &[&str]) -> Ran {
         let folder = TempDir::with_prefix("tagline-telegraf-").expect("a temporary folder");
         let (stdout, stderr) = (folder.path().join("stdout"), folder.path().join("stderr"));
@@ -90,11 +90,21 @@ impl Setup {
         Ran { code: status.code(), stdout: read(&stdout), stderr: read(&stderr) }
     }
 
+    /// `telegraf/start` without words, else Telegraf itself.
     fn command(&self, folder: &Path, words: &[&str]) -> Command {
         let binary = server_binary("telegraf").unwrap_or_else(|error| panic!("{error}"));
-        let mut command = Command::new(binary);
-        command.args(words).arg("--config").arg(self.configuration.path()).arg("--strict-env-handling");
-        command.env_clear().env("HOME", folder).env("TELEGRAF_BUFFER", folder.join("buffer")).current_dir(folder);
+        let file = self.configuration.path();
+        let mut command;
+        if words.is_empty() {
+            command = Command::new(file.with_file_name("start"));
+            command.arg(file);
+        } else {
+            command = Command::new(&binary);
+            command.args(words).arg("--config").arg(file).arg("--strict-env-handling");
+        }
+        let path = [binary.parent().expect("a file has a folder"), Path::new("/usr/bin"), Path::new("/bin")];
+        command.env_clear().env("PATH", std::env::join_paths(path).expect("no colon in these paths"));
+        command.env("HOME", folder).env("TELEGRAF_BUFFER", folder.join("buffer")).current_dir(folder);
         command.envs(&self.variables);
         command
     }

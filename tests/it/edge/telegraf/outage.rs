@@ -3,16 +3,23 @@
 use super::requests::counted;
 use super::*;
 use crate::support::{App, Influx, config_for, influx, now_ms};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The files of the buffer.
+fn segments(buffer: &Path) -> impl Iterator<Item = PathBuf> {
+    let folders = std::fs::read_dir(buffer).into_iter().flatten().flatten();
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
+    files.map(|file| file.path())
+}
 
 /// How many points of `caddy_http_requests` lie in the buffer: each entry names its measurement once.
 fn buffered(buffer: &Path) -> usize {
     let name = b"caddy_http_requests";
-    let folders = std::fs::read_dir(buffer).into_iter().flatten().flatten();
-    let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
-    files
-        .map(|file| std::fs::read(file.path()).unwrap_or_default().windows(name.len()).filter(|w| w == name).count())
-        .sum()
+    let in_file = |file| {
+        let content = std::fs::read(file).unwrap_or_default();
+        content.windows(name.len()).filter(|bytes| bytes == name).count()
+    };
+    segments(buffer).map(in_file).sum()
 }
 
 /// Waits until so many points lie in the buffer.
@@ -95,4 +102,24 @@ async fn a_wrong_influxdb_token_is_said_by_name_and_what_was_scraped_arrives_wit
     // The buffer belongs to the output as it is written in the file: another token in the variable is the same output.
     telegraf.start_again_with("INFLUXDB_TOKEN", bucket.token()).await;
     arrive(&bucket, points, ended).await;
+}
+
+#[tokio::test]
+async fn a_buffer_that_lost_its_end_with_the_machines_power_does_not_keep_telegraf_from_starting() {
+    let (bucket, app) = (influx().bucket("torn"), App::start());
+    let gateway = Gateway::start_with(&config_for(&bucket), &[WITH_ADMIN_TOKEN]).await;
+    let caddy = Caddy::for_sites(&["acme.app.test"]).gateway(&gateway).app(app.address()).start().await;
+    caddy.request("acme.app.test", "GET", "/", &[], b"");
+    let mut telegraf = beside(&caddy, &gateway, &bucket).variable("INFLUXDB_TOKEN", "another-token").start().await;
+    wait(&telegraf, 13).await;
+    telegraf.kill().await;
+    let segment = segments(&telegraf.buffer()).next().expect("a buffer with points has a segment");
+    let file = std::fs::OpenOptions::new().write(true).open(&segment).expect("the segment can be opened");
+    let whole = file.metadata().expect("an open file has a length").len();
+    file.set_len(whole - 5).expect("a file can be cut");
+
+    telegraf.start_again_with("INFLUXDB_TOKEN", bucket.token()).await;
+    become_equal(&bucket, "caddy_http_requests", || counted(&caddy)).await;
+    let log = telegraf.log();
+    assert!(log.contains("E! [start] the buffer in") && log.contains("is damaged; deleting it"), "{log}");
 }
