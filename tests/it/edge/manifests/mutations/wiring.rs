@@ -233,7 +233,7 @@ pub const MUTATIONS: &[Mutation] = &[
     (
         "times",
         "aks",
-        |all| all.get_mut("StatefulSet", "tagline")["spec"]["minReadySeconds"] = json!(0),
-        "tagline is replaced after 0 s",
+        |all| all.get_mut("StatefulSet", "tagline")["spec"]["minReadySeconds"] = json!(30),
+        "tagline is replaced after 30 s",
     ),
 ];
