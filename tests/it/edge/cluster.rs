@@ -1,6 +1,7 @@
 //! A real Kubernetes API server takes every overlay, and gives Telegraf exactly the rights that its discovery needs.
 
 mod applied;
+mod discovery;
 mod pods;
 mod rights;
 
