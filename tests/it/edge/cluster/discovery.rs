@@ -46,17 +46,13 @@ async fn run(cluster: &Cluster, of: &str, name: &str, node: &str, address: Ipv4A
 /// The DaemonSet's Telegraf of a node, with a token of its ServiceAccount.
 async fn telegraf(cluster: &Cluster, node: &str, bucket: &Bucket, admin_token: &str) -> Telegraf {
     let kubeconfig = cluster.kubeconfig_of("telegraf").await;
-    let mut environment = Telegraf::writing_to(bucket);
-    environment.extend(
-        [
-            ("NODE_NAME", node),
-            ("NAMESPACE", "tagline"),
-            ("KUBECONFIG", kubeconfig.to_str().expect("ASCII letters")),
-            ("TAGLINE_ADMIN_TOKEN", admin_token),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    Telegraf::start(Configuration::Kubernetes, &environment).await
+    Telegraf::writing_to(bucket, Configuration::Kubernetes)
+        .variable("NODE_NAME", node)
+        .variable("NAMESPACE", "tagline")
+        .variable("KUBECONFIG", kubeconfig.to_str().expect("ASCII letters"))
+        .variable("TAGLINE_ADMIN_TOKEN", admin_token)
+        .start()
+        .await
 }
 
 /// How often each instance of a measurement was scraped: the number of different times.
