@@ -35,6 +35,7 @@ pub struct Setup {
     file: PathBuf,
     sites: Vec<String>,
     bind: IpAddr,
+    metrics_port: Option<u16>,
     variables: BTreeMap<String, String>,
 }
 
@@ -56,6 +57,7 @@ impl Caddy {
             file: caddy_folder().join("Caddyfile"),
             sites: sites.iter().map(|site| site.as_ref().to_owned()).collect(),
             bind: own_address(),
+            metrics_port: None,
             variables: BTreeMap::from([
                 ("CADDY_SHUTDOWN_DELAY".to_owned(), "0s".to_owned()),
                 ("TAGLINE_UPSTREAMS".to_owned(), "127.0.0.1:1".to_owned()),
@@ -225,13 +227,20 @@ impl Setup {
         self
     }
 
+    /// With its metrics on this port of its address, as in a pod; without it, on one that is free.
+    pub fn metrics_port(mut self, port: u16) -> Self {
+        self.metrics_port = Some(port);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Caddy {
         let binary = server_binary("caddy").unwrap_or_else(|error| panic!("{error}"));
         let folder = TempDir::with_prefix("tagline-caddy-").expect("a temporary folder");
         let path = folder.path();
         std::fs::write(path.join("proxy-secret"), PROXY_SECRET).expect("a file in a new folder");
-        let [https, http, metrics] = [(); 3].map(|()| SocketAddr::new(self.bind, free_port(self.bind)));
+        let [https, http, metrics] = [None, None, self.metrics_port]
+            .map(|port| SocketAddr::new(self.bind, port.unwrap_or_else(|| free_port(self.bind))));
         let sites: Vec<String> = self.sites.iter().map(|site| format!("https://{site}")).collect();
         let mut command = Command::new(binary);
         command
