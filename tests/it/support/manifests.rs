@@ -124,7 +124,9 @@ impl Manifests {
 
     /// The workload of this name.
     pub fn workload(&self, name: &str) -> Workload<'_> {
-        self.workloads().find(|workload| workload.name() == name).unwrap_or_else(|| panic!("there is no workload {name}"))
+        self.workloads()
+            .find(|workload| workload.name() == name)
+            .unwrap_or_else(|| panic!("there is no workload {name}"))
     }
 
     /// A value of a ConfigMap.
