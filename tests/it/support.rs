@@ -12,7 +12,7 @@
 //! - [`provider::Provider`]: an issuer's server that publishes keys.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`caddy`], [`telegraf`], [`manifests`] and [`cluster`]: the edge: both programs with the configurations of this repository, what
-//!   kustomize makes of `k8s/`, and a Kubernetes API server.
+//!   kustomize makes of `k8s/`, and a Kubernetes API server; [`App`] is what stands behind that Caddy.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
 //!
@@ -21,6 +21,7 @@
 
 #![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
 
+pub mod app;
 pub mod browser;
 pub mod caddy;
 pub mod cluster;
@@ -42,6 +43,7 @@ pub mod reloading;
 pub mod sending;
 pub mod telegraf;
 
+pub use app::App;
 pub use browser::{Page, Tab, browser};
 pub use caddy::Caddy;
 pub use command::{Ran, tagline};
