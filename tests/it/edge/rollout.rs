@@ -114,6 +114,12 @@ fn common_port() -> u16 {
     std::iter::repeat_with(|| free_port(REPLICAS[0].into())).find(free).expect("there are many")
 }
 
+#[test]
+fn an_idle_connection_is_closed_by_caddy_long_before_the_gateway_would_cross_its_next_request() {
+    let [caddy, gateway] = times::idle_connections();
+    assert!(caddy + Duration::from_secs(30) <= gateway, "Caddy keeps it for {caddy:?}, the gateway for {gateway:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_gateways_are_replaced_under_load_and_no_request_fails_and_nothing_is_lost_or_doubled() {
     let times = Times::of_the_manifests();

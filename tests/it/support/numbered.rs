@@ -21,8 +21,8 @@ use super::influx::{Bucket, flux_string};
 /// Free tags that the catalog lists; with a value of 256 bytes each, a line is 2 KiB long and its event a few bytes.
 const LONG_TAGS: [&str; 7] = ["os", "device", "app_version", "release", "locale", "connection_type", "connectionType"];
 
-/// How many numbers a sender has.
-const EACH: u64 = 4_000_000;
+/// How many numbers a tenant's senders have: the catalog's bound on `element_count` leaves as many.
+const NUMBERS: u64 = 8_000_000;
 
 /// What a tenant's senders did so far; read while they send.
 #[derive(Debug, Default)]
@@ -60,7 +60,8 @@ pub struct Sender {
     key: &'static str,
     session: String,
     long: bool,
-    first: u64,
+    /// The end of its numbers.
+    end: u64,
     next: u64,
     connection: Option<(SocketAddr, Connection)>,
     edge: Option<Edge>,
@@ -69,7 +70,7 @@ pub struct Sender {
     requests: Vec<(Range<u64>, Fate)>,
     /// The last refusal.
     pub refusal: Option<Answer>,
-    /// All that went wrong: the first number of the request, and what came in place of 202.
+    /// All that went wrong: whose request by its first number, and what came in place of 202.
     pub failures: Vec<String>,
 }
 
@@ -89,13 +90,19 @@ impl std::fmt::Debug for Edge {
 impl Sender {
     /// The sender with this place (0 or 1) among its tenant's.
     pub fn new(key: &'static str, place: u64, counts: &Arc<Counts>) -> Self {
-        assert!(place < 2, "the catalog's bound on element_count leaves numbers for two senders");
+        Self::among(key, place, 2, counts)
+    }
+
+    /// The sender with this place among its tenant's, of which there are `count`.
+    pub fn among(key: &'static str, place: u64, count: u64, counts: &Arc<Counts>) -> Self {
+        assert!(place < count, "places are from 0 to {count}");
+        let each = NUMBERS / count;
         Self {
             key,
             session: format!("numbered-{place}"),
             long: false,
-            first: place * EACH,
-            next: place * EACH,
+            end: (place + 1) * each,
+            next: place * each,
             connection: None,
             edge: None,
             pause: None,
@@ -141,20 +148,20 @@ impl Sender {
                 Err(error) => {
                     // Of a gateway that is being restarted nothing else is expected; an edge is there for its clients at every moment.
                     if self.edge.is_some() {
-                        self.failures.push(format!("before {}: no connection: {error}", self.next));
+                        self.failures.push(format!("{} before {}: no connection: {error}", self.tenant(), self.next));
                     }
                     return None;
                 }
             },
         };
         let numbers = self.next..self.next + count;
-        assert!(numbers.end <= self.first + EACH, "{} has no more numbers", self.session);
+        assert!(numbers.end <= self.end, "{} has no more numbers", self.session);
         let request = self.request(to, numbers.clone());
         self.next = numbers.end;
         self.counts.sent.fetch_add(count, Ordering::SeqCst);
         let fate = match self.exchange(&mut connection, &request) {
             Err(error) => {
-                self.failures.push(format!("{}: {error}", numbers.start));
+                self.failures.push(format!("{} {}: {error}", self.tenant(), numbers.start));
                 Fate::Unanswered
             }
             Ok(answer) => {
@@ -172,7 +179,8 @@ impl Sender {
                     assert_eq!((&told["accepted"], &told["rejectedCount"]), (&json!(count), &json!(0)), "{told}");
                     self.counts.acknowledged.fetch_add(count, Ordering::SeqCst);
                 } else {
-                    self.failures.push(format!("{}: {} {}", numbers.start, answer.status, answer.text()));
+                    let what = (answer.status, answer.text());
+                    self.failures.push(format!("{} {}: {what:?}", self.tenant(), numbers.start));
                     self.refusal = Some(answer);
                 }
                 fate

@@ -54,6 +54,8 @@ fn ends(all: &Manifests) -> Vec<End> {
             add(name, namespace, json!({ "app": name }), &ports);
         }
     }
+    // The Job of k8s/scale-in.
+    add("drain", Some(NAMESPACE), json!({ "app.kubernetes.io/name": "tagline-drain" }), &[8080, 8081]);
     // A pod that somebody adds later, and that no policy knows by its label.
     add("newcomer", Some(NAMESPACE), json!({}), &[8080]);
     add("dns", Some("kube-system"), json!({ "k8s-app": "kube-dns" }), &[53, 9153]);
@@ -82,6 +84,7 @@ fn needed(all: &Manifests, ends: &[End]) -> BTreeSet<String> {
         if end.ports.contains(&443) {
             add("tagline", &end.name, &[443]);
             add("telegraf", &end.name, &[443]);
+            add("drain", &end.name, &[443]);
         }
         if end.ports.contains(&6443) {
             add("telegraf", &end.name, &[6443]);
@@ -103,6 +106,7 @@ fn needed(all: &Manifests, ends: &[End]) -> BTreeSet<String> {
     add("telegraf", "tagline", &[8081]);
     add("tagline", "influxdb", &[8086]);
     add("telegraf", "influxdb", &[8086]);
+    add("drain", "influxdb", &[8086]);
     ways
 }
 

@@ -9,8 +9,11 @@ use crate::support::{ACME_KEY, Bucket, Counts, GLOBEX_KEY, Load, Pace, Sender, V
 /// The site.
 pub const HOST: &str = "app.example.test";
 
-/// How many clients there are, each with one connection and one request at a time.
-pub const CLIENTS: usize = 4;
+/// How many clients there are for each of two tenants, each with one connection and one request at a time.
+const EACH: u64 = 8;
+
+/// How many there are.
+pub const CLIENTS: usize = 2 * EACH as usize;
 
 /// Clients that send all the while.
 pub struct Clients {
@@ -25,18 +28,21 @@ pub struct Kept {
 }
 
 impl Clients {
-    /// Two that are busy, and two whose connections are idle for most of the time; of these, one whose requests are slow to come.
+    /// Most are busy; of the others each tenant has one whose connection is idle for most of the time, and one whose requests are slow to come.
     pub fn start(caddy: SocketAddr) -> Self {
         let counts = Arc::default();
-        let client = |key, place| Sender::new(key, place, &counts).through(HOST);
-        let pace = |events, every_ms| Pace { events, every_ms };
-        let clients = [
-            (client(ACME_KEY, 0), pace(1..=10, 2..=12)),
-            (client(GLOBEX_KEY, 0), pace(1..=50, 5..=30)),
-            (client(ACME_KEY, 1), pace(1..=3, 500..=4_000)),
-            (client(GLOBEX_KEY, 1).in_two_parts(Duration::from_millis(1_200)), pace(1..=3, 1_300..=2_500)),
-        ];
-        assert_eq!(clients.len(), CLIENTS);
+        let client = |key, place| {
+            let sender = Sender::among(key, place, EACH, &counts).through(HOST);
+            match place {
+                0 => (sender, Pace { events: 1..=3, every_ms: 500..=4_000 }),
+                1 => {
+                    (sender.in_two_parts(Duration::from_millis(1_200)), Pace { events: 1..=3, every_ms: 1_300..=2_500 })
+                }
+                _ => (sender, Pace { events: 1..=5, every_ms: 0..=20 }),
+            }
+        };
+        let clients: Vec<_> =
+            (0..EACH).flat_map(|place| [client(ACME_KEY, place), client(GLOBEX_KEY, place)]).collect();
         Self { load: Load::start(caddy, clients), counts }
     }
 

@@ -37,18 +37,31 @@ impl Times {
     }
 }
 
+/// How long Caddy keeps an idle connection to a gateway, and how long the gateway does.
+pub fn idle_connections() -> [Duration; 2] {
+    let (caddy, gateway) = (read("caddy/common.caddy"), read("../src/http.rs"));
+    [
+        seconds(&caddy, &["transport http", "keepalive"]),
+        seconds(&gateway, &["KEEP_ALIVE: Duration = Duration::from_secs("]),
+    ]
+}
+
 fn read(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The seconds that stand behind these words, found one after the other; shortened.
 fn behind(text: &str, words: &[&str]) -> Duration {
+    seconds(text, words) / FASTER
+}
+
+/// The seconds that stand behind these words, found one after the other.
+fn seconds(text: &str, words: &[&str]) -> Duration {
     let rest = words.iter().fold(text, |rest, word| match rest.split_once(word) {
         Some((_, rest)) => rest,
         None => panic!("no `{word}` (of {words:?}) in: {text}"),
     });
     let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
-    let seconds = digits.parse().unwrap_or_else(|error| panic!("behind {words:?}: {error}: {rest:.20}"));
-    Duration::from_secs(seconds) / FASTER
+    let number = digits.parse().unwrap_or_else(|error| panic!("behind {words:?}: {error}: {rest:.20}"));
+    Duration::from_secs(number)
 }
