@@ -1,5 +1,5 @@
 # Tagline's image: a release build, then that binary alone on distroless. tests/it/container.rs runs the build stage's commands
-# and starts what they make from an empty folder.
+# and starts what they make from an empty folder. Nothing in it needs BuildKit, which `az acr build` does not have.
 
 FROM rust:1.95.0-slim-bookworm AS build
 # OpenSSL is built from source (TLS towards InfluxDB): it wants perl and make. The base image has a C compiler.
@@ -8,7 +8,6 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# Nothing that only BuildKit knows (cache mounts, say): `az acr build` builds without it.
 RUN cargo build --release --locked --bin tagline \
     && install -D -m 0755 target/release/tagline out/tagline \
     && mkdir -p out/state

@@ -49,8 +49,6 @@ impl Stage {
                 arguments.split_ascii_whitespace().partition(|word| word.starts_with("--"));
             assert!(options.contains(&from.as_str()), "COPY {arguments} is not from {stage}");
             let [source, destination] = paths[..] else { panic!("COPY {arguments}: one source, one destination") };
-            let plain = |option: &&str| *option == from || option.starts_with("--chown=");
-            assert!(options.iter().all(plain), "COPY {arguments}: only BuildKit knows these options");
             let owner = options.iter().find_map(|option| option.strip_prefix("--chown="));
             Copy { source, destination, owner }
         });
@@ -80,12 +78,6 @@ pub fn parse(text: &str) -> Vec<Stage> {
         }
     }
     stages
-}
-
-/// The command of a `RUN`. It has no options, and no other document in the file: only BuildKit knows those, and `az acr build` is without it.
-pub fn command(run: &str) -> &str {
-    assert!(!run.starts_with("--") && !run.contains("<<"), "RUN {run}: only BuildKit builds this");
-    run
 }
 
 /// The packages that a `RUN` installs with apt-get.

@@ -17,7 +17,7 @@ const REQUESTS: [(&str, &str, &str, u16); 10] = [
     ("acme.app.test", "DELETE", "/status/204", 204),
     ("acme.app.test", "BREW", "/", 200),
     // The app hangs up: Caddy's own answer.
-    ("acme.app.test", "GET", "/broken", 502),
+    ("acme.app.test", "POST", "/broken", 502),
     ("globex.wild.test", "GET", "/delay/30", 200),
     ("globex.wild.test", "HEAD", "/", 200),
     // The gateway's: no such key.
