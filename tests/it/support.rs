@@ -13,7 +13,7 @@
 //! - [`provider::Provider`]: an issuer's server that publishes keys.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`caddy`], [`telegraf`], [`manifests`] and [`cluster`]: the edge: both programs with the configurations of this repository, what
-//!   kustomize makes of `k8s/`, and a Kubernetes API server.
+//!   kustomize makes of `k8s/`, and a Kubernetes API server; [`App`] is what stands behind that Caddy.
 //! - [`service::Service`]: a small server behind Caddy: an app, or one that verifies credentials.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
@@ -23,6 +23,7 @@
 
 #![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
 
+pub mod app;
 pub mod authority;
 pub mod browser;
 pub mod caddy;
@@ -46,6 +47,7 @@ pub mod sending;
 pub mod service;
 pub mod telegraf;
 
+pub use app::App;
 pub use browser::{Page, Tab, browser};
 pub use caddy::Caddy;
 pub use command::{Ran, tagline};
@@ -115,7 +117,7 @@ pub fn random_text(length: usize) -> String {
 }
 
 /// Where a server's binary is: `TAGLINE_NAME` (which `make test` sets), else what `tests/servers/prepare --locate` finds.
-fn server_binary(name: &str) -> Result<PathBuf, String> {
+pub fn server_binary(name: &str) -> Result<PathBuf, String> {
     let variable = format!("TAGLINE_{}", name.to_uppercase().replace('-', "_"));
     if let Some(path) = std::env::var_os(&variable) {
         let path = PathBuf::from(path);

@@ -58,6 +58,8 @@ impl Browser {
         // Its sandbox needs rights that a container does not give; the pages are the tests' own.
         command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"]);
         command.args(["--no-first-run", "--disable-background-networking", "--disable-component-update"]);
+        // Caddy's certificates in the tests are signed by an authority that it has just made.
+        command.arg("--ignore-certificate-errors");
         command.args([
             "--disable-sync",
             "--disable-extensions",
