@@ -1,7 +1,7 @@
 //! Running until stopped, and draining in order.
 //!
-//! The order: readiness false; go on accepting for `drain_delay`, so that load balancers notice; stop accepting and answer what is in
-//! flight; report the last outcomes; flush; leave what the destination will not take in the log, or spill it from memory; end. A second signal leaves
+//! The order: readiness false; go on accepting for `drain_delay`, so that load balancers notice, and end each connection with its next answer; stop
+//! accepting and answer what is in flight; report the last outcomes; flush; leave what the destination will not take in the log, or spill it from memory; end. A second signal leaves
 //! at once: with durability `fsync` that loses nothing.
 
 use std::path::PathBuf;

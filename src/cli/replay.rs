@@ -24,24 +24,26 @@ use crate::deliver::Pace;
 use crate::spool::Ended;
 use progress::Progress;
 use sending::{GivenUp, Sent, Way};
-use source::{Opened, Source};
+use source::{Afterwards, Opened, Source};
 use told::Told;
 
-/// How long to go on without a single point ending.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to go on without a single point ending, where nothing else is said.
+const WAIT: &str = "60s";
 /// How often a count that goes on is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Send again what lies in files: spilled points, dead letters, or a copied spool folder.
 ///
 /// Where nothing is named, the spill files in spool.dir are sent. A gateway delivers its own log by itself: a log is for a copy, or for
-/// another InfluxDB, and one that a running gateway holds is refused. What was sent is renamed to ….done; sent twice, a point is one point.
+/// another InfluxDB, or of a gateway that does not come back; one that a running gateway holds is refused. What was sent is renamed to ….done; sent twice, a
+/// point is one point.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   tagline replay
   tagline replay data/spill/20260131T120000Z-1a2b3c4d.spill --rate 20000
   tagline replay data/dead-letters/acme.jsonl --dry-run
   tagline replay copy-of-data/log
+  tagline replay /var/lib/tagline --wait 1h --delete-sent
   tagline replay data/log/00000000000000000042.seg.set-aside
 
 Exit code 0: all was sent. 1: not all, and the reason; what was not sent stays where it is.")]
@@ -54,6 +56,12 @@ pub struct ReplayArgs {
     /// At most so many points a second
     #[arg(long, value_name = "POINTS", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
+    /// How long to go on while InfluxDB takes nothing, before giving up
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = WAIT)]
+    pub wait: Duration,
+    /// Delete what was sent, instead of renaming it to ….done
+    #[arg(long, conflicts_with = "dry_run")]
+    pub delete_sent: bool,
 }
 
 /// Runs the command.
@@ -67,8 +75,9 @@ pub async fn run(args: ReplayArgs, settings: &Settings, clock: Clock) -> Result<
         max_dead_letters: settings.into(),
         clock,
         pace: Pace::default(),
-        patience: PATIENCE,
+        patience: args.wait,
         rate: args.rate,
+        afterwards: if args.delete_sent { Afterwards::Deleted } else { Afterwards::Renamed },
     };
     replay(&path, args.dry_run, settings.influxdb.as_ref(), way).await
 }
@@ -171,12 +180,16 @@ async fn one(source: &Source, way: &Way<'_>, given_up: &mut GivenUp) -> Result<b
         return Ok(false);
     }
     let done = opened
-        .done(told.survey.as_ref().map_or(0, |survey| survey.next), &ended(&told, &sent))
-        .map_err(|e| Failure::Failed(format!("{name}: all was sent, but it cannot be renamed: {e}")))?;
-    match done.as_slice() {
-        [] => say(format_args!("{name} stays: it is a part of the log around it")),
-        [done] => say(format_args!("renamed to {}", done.display())),
-        done => say(format_args!("{name}: its {} segments were renamed to ….seg.done", done.len())),
+        .done(told.survey.as_ref().map_or(0, |survey| survey.next), &ended(&told, &sent), way.afterwards)
+        .map_err(|e| Failure::Failed(format!("{name}: all was sent, but it cannot be renamed or deleted: {e}")))?;
+    match (done.as_slice(), way.afterwards) {
+        ([], _) => say(format_args!("{name} stays: it is a part of the log around it")),
+        ([done], Afterwards::Renamed) => say(format_args!("renamed to {}", done.display())),
+        (done, Afterwards::Renamed) => {
+            say(format_args!("{name}: its {} segments were renamed to ….seg.done", done.len()))
+        }
+        ([_], Afterwards::Deleted) => say(format_args!("{name}: deleted")),
+        (done, Afterwards::Deleted) => say(format_args!("{name}: its {} segments were deleted", done.len())),
     }
     Ok(true)
 }

@@ -28,14 +28,18 @@ use crate::spool::offline::{self, Offline, Survey};
   tagline spool
   tagline spool --config /etc/tagline.toml --json
   tagline spool /backup/data
+  tagline spool /var/lib/tagline --expect-empty   may this volume go?
 
-Exit code 0: the folder was read. 1: it cannot be read.")]
+Exit code 0: the folder was read. 1: it cannot be read; with --expect-empty also: something is left in it.")]
 pub struct SpoolArgs {
     /// A spool.dir, or the folder `log` in one [default: spool.dir of the settings]
     pub path: Option<PathBuf>,
     /// One JSON object, for scripts
     #[arg(long)]
     pub json: bool,
+    /// End with 1 unless the folder can be deleted without a loss: no gateway runs on it, nothing waits, and no file keeps points
+    #[arg(long)]
+    pub expect_empty: bool,
 }
 
 /// All there is to say.
@@ -78,7 +82,39 @@ pub fn run(
     } else {
         table::write(&found, path, memory, clock.now(), out)
     };
-    written.map_err(|error| Failure::Failed(format!("the result could not be written: {error}")))
+    written.map_err(|error| Failure::Failed(format!("the result could not be written: {error}")))?;
+    match left(&found) {
+        left if args.expect_empty && !left.is_empty() => {
+            Err(Failure::Failed(format!("{} is not to be deleted: {}", path.display(), left.join("; "))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What would be lost with the folder. Not a torn end of the log, which was never acknowledged, nor what was replayed (`….done`).
+fn left(found: &Found) -> Vec<String> {
+    let mut left = Vec::new();
+    if let Some(log) = &found.log {
+        let total = log.total();
+        left.extend(log.holder.map(|holder| format!("a gateway runs on it ({holder}): stop it first")));
+        if total.points > 0 {
+            left.push(format!("{} points wait: start a gateway on it, or run tagline replay on it", total.points));
+        }
+        if total.missing > 0 {
+            left.push(format!("{} points wait that cannot be found", total.missing));
+        }
+        let damaged = log.damage.iter().filter(|file| file.places > 0).map(|file| format!("{} is damaged", file.file));
+        left.extend(damaged.chain(log.aside.iter().map(|file| format!("{} lies apart", file.name))));
+    }
+    let spilled: u64 = found.spills.iter().flat_map(|file| file.tenants.values()).sum();
+    if !found.spills.is_empty() {
+        left.push(format!("{spilled} points lie in spill files: run tagline replay on it"));
+    }
+    let letters: u64 = found.letters.values().map(|of| of.letters).sum();
+    if letters > 0 {
+        left.push(format!("{letters} dead letters lie there: replay them, or keep a copy"));
+    }
+    left
 }
 
 fn look(path: &Path) -> io::Result<Found> {

@@ -1,5 +1,6 @@
 //! The admin listener: metrics, the exact ledger, each tenant's series, and its last rejections and dead letters.
 
+mod checks;
 mod gate;
 mod limits;
 mod series;
@@ -58,6 +59,7 @@ async fn metrics(state: web::Data<State>) -> HttpResponse {
     let spool = SpoolGauges { points, bytes, disk, limit, oldest };
     let mut text = state.metrics.exposition(&state.ledger, &spool, &series);
     text.push_str(&limits::exposition(&state));
+    text.push_str(&checks::exposition(state.readiness.now().checks));
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 

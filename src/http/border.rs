@@ -1,4 +1,4 @@
-//! What surrounds every public request: keep-alive for refused ones, and the request metrics.
+//! What surrounds every public request: keep-alive for refused ones and until the drain, and the request metrics.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::PayloadError;
-use actix_web::http::{Method, StatusCode, header};
+use actix_web::http::{ConnectionType, Method, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use futures_util::Stream;
 use futures_util::StreamExt;
 
 use super::problem::Problem;
-use super::{State, connections};
+use super::{Stage, State, connections};
 use crate::clock::monotonic;
 
 /// How much of a refused request's body is read and thrown away, so that the connection can be used again. A body beyond
@@ -59,11 +59,25 @@ pub async fn keep_alive_and_observe(
         // Whether it was drained or the bound was hit: the answer goes out either way.
         let _ = tokio::time::timeout(DRAIN_TIME, drain(body.clone())).await;
     }
-    if let (true, Some(state)) = (is_ingest, state) {
-        state.metrics.request(status.as_u16(), monotonic().saturating_duration_since(started));
+    let mut answered = answered.map(ServiceResponse::map_into_boxed_body);
+    if let Some(state) = state {
+        if is_ingest {
+            state.metrics.request(status.as_u16(), monotonic().saturating_duration_since(started));
+        }
+        if let Ok(answer) = &mut answered {
+            until_the_drain(&state, answer);
+        }
     }
-    let answered = answered.map(ServiceResponse::map_into_boxed_body);
     if body.ended() { answered } else { answered.map(|answer| closing(answer, body)) }
+}
+
+/// While draining, each answer ends its connection. Whoever keeps one open would otherwise still hold it when the listener stops, and the next request on it
+/// would cross our closing: to the client a reset, of which nobody knows what became. So it leaves between two requests, and its next connection goes where
+/// the load balancer says.
+fn until_the_drain(state: &State, answer: &mut ServiceResponse) {
+    if state.readiness.lifecycle.stage() == Stage::Draining {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
 }
 
 /// OPTIONS has no body of use, and a preflight is answered before anybody could look at one: the connection ends with the answer.

@@ -90,7 +90,7 @@ pub(super) struct Ready {
 }
 
 impl Readiness {
-    fn now(&self) -> Ready {
+    pub(super) fn now(&self) -> Ready {
         let lifecycle = match self.lifecycle.stage() {
             Stage::Starting => (CheckStatus::Failed, Some("starting")),
             Stage::Serving => (CheckStatus::Ok, None),

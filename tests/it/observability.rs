@@ -220,13 +220,16 @@ async fn health_is_on_both_listeners_and_the_admin_routes_on_one() {
     let (status, ready) = gateway.readiness();
     assert_eq!((status, &ready["status"]), (200, &json!("ok")), "{ready}");
     assert_eq!(post(&gateway, ACME_KEY, &events(now_ms(), 0, 1)).status, 202);
-    // A destination's check stands there from its first point on.
+    // The metrics say the same of each check, and a destination's check stands there from its first point on.
     let expected = ["lifecycle", "settings", "spool", &format!("destination:{}", bucket.name())].map(str::to_owned);
     eventually(SOON, || async {
         let ready = gateway.readiness().1;
         let checks = ready["checks"].as_array().unwrap().iter();
         let names: Vec<_> = checks.map(|check| check["name"].as_str().unwrap().to_owned()).collect();
-        if names == expected { Ok(()) } else { Err(ready.to_string()) }
+        let scrape = Scrape::of(&gateway);
+        let statuses = scrape.samples.iter().filter(|(series, _)| series.starts_with("tagline_check_status{"));
+        let well = statuses.filter(|(_, status)| **status == 0.0).count() == expected.len();
+        if names == expected && well { Ok(()) } else { Err(format!("{ready} {scrape:?}")) }
     })
     .await;
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::{
-    ACME_KEY, Connection, GLOBEX_KEY, Gateway, IN_MEMORY, Link, Totals, config_for, event, events, eventually, influx,
-    now_ms, post, tagline,
+    ACME_KEY, Answer, Connection, GLOBEX_KEY, Gateway, IN_MEMORY, Link, Totals, config_for, event, events, eventually,
+    influx, now_ms, post, tagline,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -76,6 +76,49 @@ async fn while_draining_it_is_not_ready_still_accepts_and_delivers_everything_be
     assert_eq!((&acme["accepted"], &acme["delivered"], &acme["balances"]), (&json!(101), &json!(101), &json!(true)));
     assert_eq!((&globex["accepted"], &globex["delivered"]), (&json!(50), &json!(50)));
     assert!(spill_files(&gateway).is_empty());
+}
+
+/// A request on a connection that stays; `body` is of acme's.
+fn keeping(connection: &mut Connection, method: &str, target: &str, body: &str) -> Answer {
+    let length = body.len();
+    connection
+        .exchange(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {length}\r\n\r\n{body}"))
+}
+
+#[tokio::test]
+async fn while_draining_each_answer_ends_its_connection_so_that_no_request_meets_one_that_is_being_closed() {
+    let bucket = influx().bucket("leave");
+    let mut gateway = Gateway::start_with(&config_for(&bucket), &[("TAGLINE__SERVER__DRAIN_DELAY", "3s")]).await;
+    let body = json!([event(now_ms(), 1)]).to_string();
+    let ingest = format!("/v1/telemetry/{ACME_KEY}");
+    // Taken, refused by the handler, refused before it, and no telemetry at all.
+    let requests = [
+        ("POST", ingest.as_str(), body.as_str(), 202),
+        ("POST", ingest.as_str(), "no JSON", 400),
+        ("POST", "/v1/telemetry/no-such-key-0123456789", body.as_str(), 401),
+        ("PUT", ingest.as_str(), body.as_str(), 405),
+        ("GET", "/healthz", "", 200),
+    ];
+    let mut kept = requests.map(|request| (Connection::open(gateway.address()), request));
+    for (connection, (method, target, body, status)) in &mut kept {
+        let answer = keeping(connection, method, target, body);
+        assert_eq!((answer.status, answer.header("connection")), (*status, None), "{method} {target}: {answer:?}");
+    }
+
+    gateway.sigterm();
+    eventually(Duration::from_secs(1), || async {
+        let (status, seen) = gateway.readiness();
+        if status == 503 { Ok(()) } else { Err(seen.to_string()) }
+    })
+    .await;
+    for (connection, (method, target, body, status)) in &mut kept {
+        let answer = keeping(connection, method, target, body);
+        let told = (answer.status, answer.header("connection"));
+        assert_eq!(told, (*status, Some("close")), "{method} {target}: {answer:?}");
+        assert!(connection.is_closed(Duration::from_secs(1)), "{method} {target}");
+    }
+    assert_eq!(gateway.wait_exit(SOON).await.code(), Some(0));
+    assert_eq!(bucket.count("frontend_performance", "element_count").await, 1);
 }
 
 #[tokio::test]

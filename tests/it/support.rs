@@ -115,7 +115,7 @@ pub fn random_text(length: usize) -> String {
 }
 
 /// Where a server's binary is: `TAGLINE_NAME` (which `make test` sets), else what `tests/servers/prepare --locate` finds.
-fn server_binary(name: &str) -> Result<PathBuf, String> {
+pub fn server_binary(name: &str) -> Result<PathBuf, String> {
     let variable = format!("TAGLINE_{}", name.to_uppercase().replace('-', "_"));
     if let Some(path) = std::env::var_os(&variable) {
         let path = PathBuf::from(path);

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::progress::Progress;
-use super::source::Opened;
+use super::source::{Afterwards, Opened};
 use super::told::Told;
 use crate::clock::Clock;
 use crate::config::{Influx, OnFull};
@@ -41,6 +41,7 @@ pub(super) struct Way<'s> {
     pub(super) patience: Duration,
     /// At most so many points a second.
     pub(super) rate: Option<u32>,
+    pub(super) afterwards: Afterwards,
 }
 
 /// Buckets that are paused, and why: nothing more is sent to them.

@@ -11,6 +11,7 @@ use super::Failure;
 use super::told::Told;
 use crate::deliver::{Letter, Piece, Spilled, read_spill};
 use crate::spool::Ended;
+pub(super) use crate::spool::offline::Afterwards;
 use crate::spool::offline::{self, Holder, Lock, Offline, Seen};
 
 const REPLAYING: &str = ".replaying";
@@ -225,15 +226,24 @@ impl Opened {
         }
     }
 
-    /// Marks it as wholly sent, and says what it is called now; nothing for a part of a log that stays as it is.
-    pub(super) fn done(&self, next: u64, ended: &BTreeMap<String, Ended>) -> io::Result<Vec<PathBuf>> {
+    /// It was wholly sent: the files that it was, by the names that they have now or had; none for a part of a log, which stays as it is.
+    pub(super) fn done(
+        &self,
+        next: u64,
+        ended: &BTreeMap<String, Ended>,
+        afterwards: Afterwards,
+    ) -> io::Result<Vec<PathBuf>> {
         if let (Some(log), Some(lock)) = (&self.log, &self.lock) {
-            return log.finish(lock, next, ended);
+            return log.finish(lock, next, ended, afterwards);
         }
         if self.belongs_to_a_log() {
             return Ok(Vec::new());
         }
         let path = self.path();
+        if afterwards == Afterwards::Deleted {
+            fs::remove_file(path)?;
+            return Ok(vec![path.to_owned()]);
+        }
         let mut done = with_suffix(path, ".done");
         let mut n = 1;
         while done.exists() {

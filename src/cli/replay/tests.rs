@@ -3,6 +3,9 @@ use super::*;
 mod logs;
 mod pauses;
 
+/// As long as the command's own default.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 const PACE: Pace = Pace {
     backoff: Duration::from_millis(2),
     backoff_cap: Duration::from_millis(20),
@@ -31,17 +34,22 @@ fn unreachable_influx() -> Influx {
     influx_at(format!("http://127.0.0.1:{port}"))
 }
 
-async fn run_at(path: &Path, influx: Option<&Influx>, rate: Option<u32>, patience: Duration) -> Result<(), Failure> {
-    let dir = path.parent().unwrap();
-    let way = |influx| Way {
+fn way<'w>(influx: &'w Influx, dir: &'w Path) -> Way<'w> {
+    Way {
         influx,
         dir,
         max_dead_letters: (1 << 20).into(),
         clock: Clock::system(),
         pace: PACE,
-        patience,
-        rate,
-    };
+        patience: PATIENCE,
+        rate: None,
+        afterwards: Afterwards::Renamed,
+    }
+}
+
+async fn run_at(path: &Path, influx: Option<&Influx>, rate: Option<u32>, patience: Duration) -> Result<(), Failure> {
+    let dir = path.parent().unwrap();
+    let way = |influx| Way { patience, rate, ..way(influx, dir) };
     replay(path, false, influx, way).await
 }
 

@@ -9,7 +9,7 @@ use crate::spool::offline::Lock;
 use crate::spool::offline::fixture::{ACCEPTED, cursor, everything, record, segment};
 
 fn said(path: &Path, json: bool) -> String {
-    let args = SpoolArgs { path: Some(path.to_owned()), json };
+    let args = SpoolArgs { path: Some(path.to_owned()), json, expect_empty: false };
     let clock = Clock::manual(ACCEPTED);
     clock.advance(Duration::from_secs(125));
     let mut out = Vec::new();
@@ -151,7 +151,12 @@ fn at_home(dir: &Path, durability: Durability) -> Result<String, Failure> {
         default_share: 1.0,
     };
     let mut out = Vec::new();
-    run(&SpoolArgs { path: None, json: false }, Some(&settings), &Clock::manual(ACCEPTED), &mut out)?;
+    run(
+        &SpoolArgs { path: None, json: false, expect_empty: false },
+        Some(&settings),
+        &Clock::manual(ACCEPTED),
+        &mut out,
+    )?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -177,4 +182,53 @@ fn a_folder_that_cannot_be_read_or_is_none_is_a_failure() {
         assert!(failure.code() == 1 && failure.to_string().contains(word), "{failure}");
         assert!(failure.to_string().contains(&dir.display().to_string()), "{failure}");
     }
+}
+
+/// The end of `--expect-empty`, which says all that it says otherwise, too.
+fn expecting_nothing(dir: &Path) -> Result<(), String> {
+    let args = SpoolArgs { path: Some(dir.to_owned()), json: true, expect_empty: true };
+    let mut out = Vec::new();
+    let ended = run(&args, None, &Clock::manual(ACCEPTED), &mut out);
+    assert!(serde_json::from_slice::<Value>(&out).unwrap()["log"].is_object());
+    ended.map_err(|failure| {
+        assert_eq!(failure.code(), 1);
+        failure.to_string()
+    })
+}
+
+#[test]
+fn a_folder_in_which_anything_is_left_is_not_to_be_deleted_and_it_says_what() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = a_spool(dir.path());
+    assert!(expecting_nothing(dir.path()).unwrap_err().contains("6 points wait"));
+
+    // All of it has ended, and what was replayed lies there still.
+    std::fs::rename(log.join("00000000000000000001.seg"), log.join("00000000000000000001.seg.done")).unwrap();
+    std::fs::rename(log.join("00000000000000000004.seg"), log.join("00000000000000000004.seg.done")).unwrap();
+    let ended = |points| Ended { accepted: points, delivered: points, ..Ended::default() };
+    cursor(&log, 5, 5, &[], &[("acme", ended(12_342)), ("globex", ended(2))]);
+    assert_eq!(expecting_nothing(dir.path()), Ok(()));
+
+    let (letters, spill) = (dir.path().join("dead-letters"), dir.path().join("spill"));
+    std::fs::create_dir(&letters).unwrap();
+    std::fs::create_dir(&spill).unwrap();
+    for (file, text, told) in [
+        (log.join("00000000000000000009.seg.set-aside"), "x", "00000000000000000009.seg.set-aside lies apart"),
+        (log.join("00000000000000000009.seg.damaged-28"), "x", "00000000000000000009.seg.damaged-28 lies apart"),
+        (letters.join("acme.jsonl"), "{}\n{}\n", "2 dead letters"),
+        (spill.join("t.spill"), "tagline-spill 1\n\u{fffd}", "spill files"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let failure = expecting_nothing(dir.path()).unwrap_err();
+        assert!(failure.contains(told) && failure.contains(&dir.path().display().to_string()), "{told}: {failure}");
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(expecting_nothing(dir.path()), Ok(()), "{told}");
+    }
+
+    let lock = Lock::take(&log).unwrap().unwrap();
+    assert!(expecting_nothing(dir.path()).unwrap_err().contains("stop it first"));
+    drop(lock);
+    // Points that the cursor knows, and that are nowhere.
+    cursor(&log, 7, 5, &[], &[("acme", Ended { accepted: 9, delivered: 7, ..Ended::default() })]);
+    assert!(expecting_nothing(dir.path()).unwrap_err().contains("2 points wait that cannot be found"));
 }

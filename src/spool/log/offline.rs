@@ -49,6 +49,15 @@ pub(crate) struct Aside {
     pub(crate) why: Option<String>,
 }
 
+/// What becomes of a file of which all was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Afterwards {
+    /// It is called `….done`.
+    Renamed,
+    /// It goes.
+    Deleted,
+}
+
 /// A log's folder, or one file of it, to be read.
 #[derive(Debug)]
 pub(crate) struct Offline {
@@ -227,9 +236,15 @@ impl Offline {
         survey::survey(self, holder)
     }
 
-    /// All that waited up to `next` ended so, by tenant: a cursor says it, and the segments are renamed to `….done`, in this order. A gateway that
-    /// starts on the folder then goes on with a ledger that balances. What the files are called now.
-    pub(crate) fn finish(&self, _lock: &Lock, next: u64, ended: &BTreeMap<String, Ended>) -> io::Result<Vec<PathBuf>> {
+    /// All that waited up to `next` ended so, by tenant: a cursor says it, and the segments are renamed to `….done` or deleted, in this order. A gateway
+    /// that starts on the folder then goes on with a ledger that balances. The files, by the names that they have now or had.
+    pub(crate) fn finish(
+        &self,
+        _lock: &Lock,
+        next: u64,
+        ended: &BTreeMap<String, Ended>,
+        afterwards: Afterwards,
+    ) -> io::Result<Vec<PathBuf>> {
         let mut cursor = self.cursor.clone().unwrap_or_default();
         cursor.generation += 1;
         cursor.next = cursor.next.max(next);
@@ -244,9 +259,18 @@ impl Offline {
         cursor.write(&self.folder)?;
         let mut done = Vec::new();
         for (name, _) in &self.segments {
-            let to = free_name(self.folder.path(), name);
-            self.folder.rename(name, &to)?;
-            done.push(self.folder.path().join(to));
+            let now = match afterwards {
+                Afterwards::Renamed => {
+                    let to = free_name(self.folder.path(), name);
+                    self.folder.rename(name, &to)?;
+                    to
+                }
+                Afterwards::Deleted => {
+                    self.folder.remove(name)?;
+                    name.clone()
+                }
+            };
+            done.push(self.folder.path().join(now));
         }
         self.folder.sync()?;
         Ok(done)

@@ -35,6 +35,7 @@ pub struct Setup {
     file: PathBuf,
     sites: Vec<String>,
     bind: IpAddr,
+    metrics_port: Option<u16>,
     variables: BTreeMap<String, String>,
     authority: Option<PathBuf>,
 }
@@ -58,6 +59,7 @@ impl Caddy {
             file: caddy_folder().join("Caddyfile"),
             sites: sites.iter().map(|site| site.as_ref().to_owned()).collect(),
             bind: own_address(),
+            metrics_port: None,
             variables: BTreeMap::from([
                 ("CADDY_SHUTDOWN_DELAY".to_owned(), "0s".to_owned()),
                 ("TAGLINE_UPSTREAMS".to_owned(), "127.0.0.1:1".to_owned()),
@@ -234,6 +236,12 @@ impl Setup {
         self
     }
 
+    /// With its metrics on this port of its address, as in a pod; without it, on one that is free.
+    pub fn metrics_port(mut self, port: u16) -> Self {
+        self.metrics_port = Some(port);
+        self
+    }
+
     /// With certificates that this authority (a PEM file) has signed, where `CADDY_TLS` names files.
     pub fn trusting(mut self, authority: impl Into<PathBuf>) -> Self {
         self.authority = Some(authority.into());
@@ -246,9 +254,8 @@ impl Setup {
         let folder = TempDir::with_prefix("tagline-caddy-").expect("a temporary folder");
         let path = folder.path();
         std::fs::write(path.join("proxy-secret"), PROXY_SECRET).expect("a file in a new folder");
-        let [https, http, metrics, certificates] = [(); 4].map(|()| SocketAddr::new(self.bind, free_port(self.bind)));
-        // A client that finds this Caddy by its port names the port in `Host`.
-        let aliases: Vec<String> = self.sites.iter().map(|site| format!("{site}:{}", https.port())).collect();
+        let [https, http, metrics, certificates] = [None, None, self.metrics_port, None]
+            .map(|port| SocketAddr::new(self.bind, port.unwrap_or_else(|| free_port(self.bind))));
         let mut command = Command::new(binary);
         command
             .args(["run", "--adapter", "caddyfile", "--config"])
@@ -256,7 +263,6 @@ impl Setup {
             .env_clear()
             .envs(environment(path))
             .env("CADDY_SITES", self.sites.join(" "))
-            .env("CADDY_ALIASES", aliases.join(" "))
             .env("CADDY_BIND", self.bind.to_string())
             .env("CADDY_CERTIFICATES_BIND", self.bind.to_string())
             .env("CADDY_CERTIFICATES_PORT", certificates.port().to_string())

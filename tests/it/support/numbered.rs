@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use serde_json::{Map, Value, json};
 
 use super::events::now_ms;
@@ -19,8 +21,8 @@ use super::influx::{Bucket, flux_string};
 /// Free tags that the catalog lists; with a value of 256 bytes each, a line is 2 KiB long and its event a few bytes.
 const LONG_TAGS: [&str; 7] = ["os", "device", "app_version", "release", "locale", "connection_type", "connectionType"];
 
-/// How many numbers a sender has.
-const EACH: u64 = 4_000_000;
+/// How many numbers a tenant's senders have: the catalog's bound on `element_count` leaves as many.
+const NUMBERS: u64 = 8_000_000;
 
 /// What a tenant's senders did so far; read while they send.
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ pub enum Fate {
     Acknowledged,
     /// 503: the client knows that it has to send it again.
     Refused,
-    /// The connection broke: nobody knows.
+    /// The connection broke, or a proxy says that its own did (502, 504): nobody knows.
     Unanswered,
 }
 
@@ -58,30 +60,72 @@ pub struct Sender {
     key: &'static str,
     session: String,
     long: bool,
-    first: u64,
+    /// The end of its numbers.
+    end: u64,
     next: u64,
     connection: Option<(SocketAddr, Connection)>,
+    edge: Option<Edge>,
+    pause: Option<Duration>,
     counts: Arc<Counts>,
     requests: Vec<(Range<u64>, Fate)>,
     /// The last refusal.
     pub refusal: Option<Answer>,
+    /// All that went wrong: whose request by its first number, and what came in place of 202.
+    pub failures: Vec<String>,
+}
+
+/// A proxy in between, that speaks TLS.
+#[derive(Clone)]
+struct Edge {
+    host: String,
+    tls: SslConnector,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").field("host", &self.host).finish_non_exhaustive()
+    }
 }
 
 impl Sender {
     /// The sender with this place (0 or 1) among its tenant's.
     pub fn new(key: &'static str, place: u64, counts: &Arc<Counts>) -> Self {
-        assert!(place < 2, "the catalog's bound on element_count leaves numbers for two senders");
+        Self::among(key, place, 2, counts)
+    }
+
+    /// The sender with this place among its tenant's, of which there are `count`.
+    pub fn among(key: &'static str, place: u64, count: u64, counts: &Arc<Counts>) -> Self {
+        assert!(place < count, "places are from 0 to {count}");
+        let each = NUMBERS / count;
         Self {
             key,
             session: format!("numbered-{place}"),
             long: false,
-            first: place * EACH,
-            next: place * EACH,
+            end: (place + 1) * each,
+            next: place * each,
             connection: None,
+            edge: None,
+            pause: None,
             counts: Arc::clone(counts),
             requests: Vec::new(),
             refusal: None,
+            failures: Vec::new(),
         }
+    }
+
+    /// Through an edge that serves `host` with TLS, whoever has signed its certificate. A connection stays where it is until the other end asks for another, as
+    /// behind a load balancer, whatever the address is by then.
+    pub fn through(mut self, host: &str) -> Self {
+        let mut tls = SslConnector::builder(SslMethod::tls_client()).expect("OpenSSL has a TLS client");
+        tls.set_verify(SslVerifyMode::NONE);
+        self.edge = Some(Edge { host: host.to_owned(), tls: tls.build() });
+        self
+    }
+
+    /// Each request takes at least so long: the second half of its body comes later than the first.
+    pub fn in_two_parts(mut self, pause: Duration) -> Self {
+        self.pause = Some(pause);
+        self
     }
 
     /// The same, whose lines are 2 KiB long.
@@ -95,38 +139,71 @@ impl Sender {
     }
 
     /// Sends so many events in one request. `None`: there was nobody to send them to, and nothing was sent. Fails the test by any
-    /// answer but 202 and 503.
+    /// answer but 202 and 503, and those of a proxy.
     pub fn send(&mut self, to: SocketAddr, count: u64) -> Option<Fate> {
         let mut connection = match self.connection.take() {
-            Some((address, connection)) if address == to => connection,
-            _ => Connection::try_open(to).ok()?,
+            Some((address, connection)) if address == to || self.edge.is_some() => connection,
+            _ => match self.connect(to) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    // Of a gateway that is being restarted nothing else is expected; an edge is there for its clients at every moment.
+                    if self.edge.is_some() {
+                        self.failures.push(format!("{} before {}: no connection: {error}", self.tenant(), self.next));
+                    }
+                    return None;
+                }
+            },
         };
         let numbers = self.next..self.next + count;
-        assert!(numbers.end <= self.first + EACH, "{} has no more numbers", self.session);
+        assert!(numbers.end <= self.end, "{} has no more numbers", self.session);
         let request = self.request(to, numbers.clone());
         self.next = numbers.end;
         self.counts.sent.fetch_add(count, Ordering::SeqCst);
-        let fate = match connection.try_exchange(request) {
-            Err(_) => Fate::Unanswered,
+        let fate = match self.exchange(&mut connection, &request) {
+            Err(error) => {
+                self.failures.push(format!("{} {}: {error}", self.tenant(), numbers.start));
+                Fate::Unanswered
+            }
             Ok(answer) => {
                 let fate = match answer.status {
                     202 => Fate::Acknowledged,
                     503 => Fate::Refused,
+                    502 | 504 if self.edge.is_some() => Fate::Unanswered,
                     status => panic!("{}: {status} {}", self.session, answer.text()),
                 };
-                if fate == Fate::Refused {
-                    self.refusal = Some(answer);
-                } else {
+                if !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+                    self.connection = Some((to, connection));
+                }
+                if fate == Fate::Acknowledged {
                     let told = answer.json();
                     assert_eq!((&told["accepted"], &told["rejectedCount"]), (&json!(count), &json!(0)), "{told}");
                     self.counts.acknowledged.fetch_add(count, Ordering::SeqCst);
+                } else {
+                    let what = (answer.status, answer.text());
+                    self.failures.push(format!("{} {}: {what:?}", self.tenant(), numbers.start));
+                    self.refusal = Some(answer);
                 }
-                self.connection = Some((to, connection));
                 fate
             }
         };
         self.requests.push((numbers, fate));
         Some(fate)
+    }
+
+    fn connect(&self, to: SocketAddr) -> std::io::Result<Connection> {
+        let connection = Connection::try_open(to)?;
+        match &self.edge {
+            Some(edge) => connection.secured(&edge.tls, &edge.host),
+            None => Ok(connection),
+        }
+    }
+
+    fn exchange(&self, connection: &mut Connection, request: &[u8]) -> std::io::Result<Answer> {
+        let (first, second) = request.split_at(if self.pause.is_some() { request.len() - 10 } else { 0 });
+        connection.send(first)?;
+        std::thread::sleep(self.pause.unwrap_or_default());
+        connection.send(second)?;
+        connection.receive()
     }
 
     /// The numbers of this fate.
@@ -138,8 +215,9 @@ impl Sender {
         let origin = if self.key == ACME_KEY { "https://app.example" } else { "https://globex.example" };
         let body = self.body(numbers).to_string();
         let head = format!(
-            "POST /v1/telemetry/{} HTTP/1.1\r\nHost: {to}\r\nOrigin: {origin}\r\nContent-Length: {}\r\n\r\n",
+            "POST /v1/telemetry/{} HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nContent-Length: {}\r\n\r\n",
             self.key,
+            self.edge.as_ref().map_or_else(|| to.to_string(), |edge| edge.host.clone()),
             body.len()
         );
         [head.into_bytes(), body.into_bytes()].concat()

@@ -57,6 +57,32 @@ async fn a_folder_is_sent_by_its_cursor_once_and_its_ledger_balances_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_is_deleted_where_that_is_asked_for_and_what_was_not_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = a_spool(dir.path());
+    let spill = dir.path().join("spill");
+    std::fs::create_dir(&spill).unwrap();
+    let letters = spill.join("acme.jsonl");
+    std::fs::write(&letters, format!("{LETTER}\n")).unwrap();
+    let names = || everything(dir.path()).into_keys().collect::<Vec<_>>();
+    let before = names();
+    let deleting = async |influx: &Influx, patience| {
+        let way = |influx| Way { patience, afterwards: Afterwards::Deleted, ..way(influx, dir.path()) };
+        replay(dir.path(), false, Some(influx), way).await
+    };
+    let failure = deleting(&unreachable_influx(), Duration::from_millis(300)).await.unwrap_err();
+    assert!(failure.code() == 1 && before.iter().all(|path| names().contains(path)), "{failure}");
+
+    let server = Server::start(|_| ok()).await;
+    assert_eq!(deleting(&influx_at(server.url()), PATIENCE).await, Ok(()));
+    assert_eq!((server.stored("main"), server.stored("b")), (what_waits(), vec!["m v=1 1".to_owned()]));
+    let survey = Offline::open(&log).unwrap().survey(None).unwrap();
+    let total = survey.total();
+    assert_eq!((survey.segments, total.points, total.missing, total.totals.delivered), (0, 0, 0, 40));
+    assert!(names().iter().all(|path| path.starts_with(&log) && path.extension().is_none_or(|end| end != "seg")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_of_a_folder_changes_no_file_and_makes_none() {
     let dir = tempfile::tempdir().unwrap();
     let log = a_spool(dir.path());

@@ -66,15 +66,7 @@ async fn what_was_not_sent_is_told_by_bucket() {
     let points = ["m v=1i 1", "m v=2i 2", "m v=3i 3"];
     let log = a_log(dir.path(), &[record(1, "acme", "closed", &points), record(2, "acme", "open", &points[..2])]);
     let influx = influx_at(server.url());
-    let way = Way {
-        influx: &influx,
-        dir: dir.path(),
-        max_dead_letters: (1 << 20).into(),
-        clock: Clock::system(),
-        pace: PACE,
-        patience: Duration::from_secs(5),
-        rate: None,
-    };
+    let way = Way { patience: Duration::from_secs(5), ..way(&influx, dir.path()) };
     let [source] = &source::sources(&log).unwrap()[..] else { panic!("one log") };
     let opened = Arc::new(source.claim().unwrap());
     let (told, progress) = count(&opened).await.unwrap();

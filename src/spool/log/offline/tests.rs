@@ -255,7 +255,9 @@ fn a_finished_folder_holds_nothing_that_waits_and_its_ledger_balances() {
     let row = &survey.tenants["acme"];
     assert_eq!((row.points, row.later, survey.next), (6, 3, 9));
     let sent = Ended { accepted: row.later, delivered: 5, dead_lettered: 1, ..Ended::default() };
-    let done = log.finish(&lock, survey.next, &[("acme".to_owned(), sent)].into_iter().collect()).unwrap();
+    let done = log
+        .finish(&lock, survey.next, &[("acme".to_owned(), sent)].into_iter().collect(), Afterwards::Renamed)
+        .unwrap();
     assert_eq!(done, [1, 6].map(|base| dir.path().join(format!("{}.done", segment_file(base)))));
     assert!(done.iter().all(|path| path.exists()));
     let log = Offline::open(dir.path()).unwrap();
@@ -265,8 +267,14 @@ fn a_finished_folder_holds_nothing_that_waits_and_its_ledger_balances() {
     assert_eq!((row.points, row.missing, row.totals), (0, 0, totals));
     // An older `….done` is not overwritten.
     segment(dir.path(), 1, &records([1]));
-    let again = Offline::open(dir.path()).unwrap().finish(&lock, 0, &BTreeMap::new()).unwrap();
-    assert_eq!(again, [dir.path().join(format!("{}.1.done", segment_file(1)))]);
+    let finish = |how| Offline::open(dir.path()).unwrap().finish(&lock, 0, &BTreeMap::new(), how).unwrap();
+    assert_eq!(finish(Afterwards::Renamed), [dir.path().join(format!("{}.1.done", segment_file(1)))]);
+    // Deleted, it leaves nothing, and the older ones are left alone.
+    let others = everything(dir.path());
+    segment(dir.path(), 1, &records([1]));
+    assert_eq!(finish(Afterwards::Deleted), [dir.path().join(segment_file(1))]);
+    let left = everything(dir.path());
+    assert!(left.keys().eq(others.keys()), "{left:?}");
 }
 
 #[test]
