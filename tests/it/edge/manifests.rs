@@ -4,10 +4,13 @@
 //! finds nothing there checks nothing.
 
 mod build;
+mod demo;
 mod images;
+mod mounted;
 mod mutations;
 mod pods;
 mod ports;
+mod programs;
 mod references;
 mod selectors;
 mod settings;
