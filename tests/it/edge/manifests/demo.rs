@@ -64,7 +64,6 @@ async fn the_demo_page_is_served_and_what_it_sends_is_stored() {
     let of = |name: &str| edge.environment(all, name).unwrap_or_else(|| panic!("Caddy has no {name}")).to_owned();
     let caddy = Caddy::for_sites(&["demo.app.localhost"])
         .variable("CADDY_SITES", of("CADDY_SITES"))
-        .variable("CADDY_ALIASES", of("CADDY_ALIASES"))
         .gateway(&gateway)
         .app(address)
         .start()
@@ -76,11 +75,13 @@ async fn the_demo_page_is_served_and_what_it_sends_is_stored() {
     let origin = origin.trim_end_matches(',');
     let host = origin.strip_prefix("https://").expect("it begins so");
     let name = host.split(':').next().expect("a name stands before the port");
+    // In the cluster the port is the one that is forwarded: 8443. Here Caddy has another.
+    let here = format!("{name}:{}", caddy.address().port());
     let ask = |host: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]| {
         caddy.connect(name).exchange(request_bytes(host, method, target, headers, body))
     };
 
-    let answer = ask(host, "GET", "/", &[], b"");
+    let answer = ask(&here, "GET", "/", &[], b"");
     let page = answer.text();
     assert_eq!((answer.status, page.as_str()), (200, all.value("app-pages", "index.html").expect("the page")));
     assert_eq!(ask("demo.app.localhost:9999", "GET", "/", &[], b"").status, 421, "a host that nobody serves");
@@ -91,7 +92,7 @@ async fn the_demo_page_is_served_and_what_it_sends_is_stored() {
     });
     let send = |origin: &str| {
         let headers = [("Origin", origin), ("Content-Type", "text/plain;charset=UTF-8")];
-        ask(host, "POST", target, &headers, event.to_string().as_bytes())
+        ask(&here, "POST", target, &headers, event.to_string().as_bytes())
     };
     let answer = send(origin);
     assert_eq!(answer.status, 202, "{}", answer.text());
