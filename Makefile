@@ -53,7 +53,7 @@ audit: ## Check the dependencies against the RustSec advisories (fetches their d
 
 .PHONY: bench
 bench: ## Run the benchmarks
-	cargo bench --locked $(if $(ARGS),-- $(ARGS))
+	@servers=$$(tests/servers/prepare influxd); eval "$$servers"; cargo bench --locked $(if $(ARGS),-- $(ARGS))
 
 # How long `make fuzz` runs each target of fuzz/.
 SECONDS ?= 60

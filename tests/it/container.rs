@@ -78,6 +78,17 @@ fn the_image_runs_without_root_and_without_a_shell() {
     assert_eq!(state.owner, Some(image.the("USER")), "who runs the gateway can write to its volume");
 }
 
+#[test]
+fn the_image_can_be_built_without_buildkit() {
+    // `az acr build` (docs/deploy-aks.md) has the classic builder: it knows no options of RUN, no here-documents, and no other syntax.
+    let (build, image) = stages();
+    for command in build.all("RUN").chain(image.all("RUN")) {
+        assert!(!command.starts_with("--") && !command.contains("<<"), "RUN {command}: only BuildKit takes this");
+    }
+    let text = read("Dockerfile");
+    assert!(!text.contains("# syntax="), "a syntax of its own is for BuildKit alone");
+}
+
 #[tokio::test]
 async fn what_the_build_stage_makes_starts_in_an_empty_folder() {
     let (build, image) = stages();
@@ -139,7 +150,7 @@ fn run_build_stage(build: &Stage, context: &Path) {
                     assert!(is_installed(package), "the build needs the package {package}: apt-get install {package}");
                 }
             }
-            "RUN" => run(dockerfile::command(arguments), context),
+            "RUN" => run(arguments, context),
             other => panic!("Dockerfile: this test does not know {other} in the build stage"),
         }
     }

@@ -2,6 +2,7 @@
 
 mod caddy;
 mod cluster;
+mod deploying;
 mod forward_auth;
 mod manifests;
 mod rollout;

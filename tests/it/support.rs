@@ -9,10 +9,12 @@
 //!   whose points went over it.
 //! - [`Disk`]: one that can be full.
 //! - [`SigningKey`]: keys made on the spot, and the tokens that they sign.
+//! - [`authority::Authority`]: certificates for servers that take them from files.
 //! - [`provider::Provider`]: an issuer's server that publishes keys.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`caddy`], [`telegraf`], [`manifests`] and [`cluster`]: the edge: both programs with the configurations of this repository, what
-//!   kustomize makes of `k8s/`, and a Kubernetes API server; [`App`] is what stands behind that Caddy.
+//!   kustomize makes of `k8s/`, and a Kubernetes API server.
+//! - [`service::Service`]: a small server behind Caddy: an app, or one that verifies credentials.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
 //!
@@ -21,7 +23,7 @@
 
 #![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
 
-pub mod app;
+pub mod authority;
 pub mod browser;
 pub mod caddy;
 pub mod cluster;
@@ -41,9 +43,9 @@ pub mod provider;
 pub mod relay;
 pub mod reloading;
 pub mod sending;
+pub mod service;
 pub mod telegraf;
 
-pub use app::App;
 pub use browser::{Page, Tab, browser};
 pub use caddy::Caddy;
 pub use command::{Ran, tagline};

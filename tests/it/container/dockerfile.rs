@@ -80,17 +80,6 @@ pub fn parse(text: &str) -> Vec<Stage> {
     stages
 }
 
-/// The command of a `RUN`, without its `--mount` options: what these keep between builds lies on the disk here anyway.
-pub fn command(run: &str) -> &str {
-    let mut rest = run;
-    while rest.starts_with("--") {
-        let (option, after) = rest.split_once(' ').expect("a command follows the options");
-        assert!(option.starts_with("--mount=type=cache,"), "RUN {option}: unknown to this test");
-        rest = after.trim_start();
-    }
-    rest
-}
-
 /// The packages that a `RUN` installs with apt-get.
 pub fn packages(run: &str) -> Vec<&str> {
     let installs = run.split("&&").map(str::trim).filter_map(|part| part.strip_prefix("apt-get install "));

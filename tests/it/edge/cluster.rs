@@ -1,6 +1,8 @@
 //! A real Kubernetes API server takes every overlay, and gives Telegraf exactly the rights that its discovery needs.
 
+mod alerts;
 mod applied;
+mod discovery;
 mod pods;
 mod rights;
 

@@ -1,11 +1,11 @@
 //! All real parts on loopback: Chromium and raw clients -> Caddy -> gateway -> InfluxDB, with Telegraf beside them that scrapes Caddy into
 //! the same bucket. What comes of it is asked by `flux/queries/edge-and-frontend.flux`.
 
-use super::telegraf::{WITH_ADMIN_TOKEN, beside, scraped};
+use super::telegraf::{WITH_ADMIN_TOKEN, app, beside, scraped};
 use crate::support::caddy::{CADDY_ADDRESS, Caddy, PROXY_SECRET, free_port, request_bytes};
 use crate::support::telegraf::samples;
 use crate::support::{
-    ACME_KEY, App, Bucket, Gateway, Page, Row, browser, config_for, event, eventually, flux_string, influx, now_ms,
+    ACME_KEY, Bucket, Gateway, Page, Row, browser, config_for, event, eventually, flux_string, influx, now_ms,
 };
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -150,7 +150,7 @@ fn delay(number: u64) -> u64 {
 
 #[tokio::test]
 async fn the_edges_p99_from_buckets_agrees_with_what_clients_measured_within_a_buckets_width() {
-    let (bucket, app) = (influx().bucket("p99"), App::start());
+    let (bucket, app) = (influx().bucket("p99"), app());
     let gateway = Gateway::start_with(&config_for(&bucket), &[WITH_ADMIN_TOKEN]).await;
     let host = "acme.app.test";
     let caddy = Caddy::for_sites(&[host]).gateway(&gateway).app(app.address()).start().await;

@@ -35,7 +35,9 @@ pub struct Setup {
     file: PathBuf,
     sites: Vec<String>,
     bind: IpAddr,
+    metrics_port: Option<u16>,
     variables: BTreeMap<String, String>,
+    authority: Option<PathBuf>,
 }
 
 /// A running `caddy run`.
@@ -44,6 +46,7 @@ pub struct Caddy {
     process: Process,
     folder: TempDir,
     sites: Vec<String>,
+    authority: PathBuf,
     https: SocketAddr,
     http: SocketAddr,
     metrics: SocketAddr,
@@ -56,12 +59,14 @@ impl Caddy {
             file: caddy_folder().join("Caddyfile"),
             sites: sites.iter().map(|site| site.as_ref().to_owned()).collect(),
             bind: own_address(),
+            metrics_port: None,
             variables: BTreeMap::from([
                 ("CADDY_SHUTDOWN_DELAY".to_owned(), "0s".to_owned()),
                 ("TAGLINE_UPSTREAMS".to_owned(), "127.0.0.1:1".to_owned()),
                 ("TAGLINE_ADMIN_PORT".to_owned(), "1".to_owned()),
                 ("APP_UPSTREAMS".to_owned(), "127.0.0.1:1".to_owned()),
             ]),
+            authority: None,
         }
     }
 
@@ -97,15 +102,15 @@ impl Caddy {
         answer.text()
     }
 
-    /// The authority that its certificates are signed by (PEM); only with `CADDY_TLS=internal`, the default.
-    pub fn authority_file(&self) -> PathBuf {
-        authority_file(self.folder.path())
+    /// The authority that its certificates are signed by (PEM): Caddy's own, or the one of [`Setup::trusting`].
+    pub fn authority_file(&self) -> &Path {
+        &self.authority
     }
 
     /// A client that trusts [`Caddy::authority_file`] and finds `host` where this Caddy listens; for requests to
     /// [`Caddy::url`]. Its `Host` has a port: a request to a host as the world names it goes by [`Caddy::request`].
     pub fn client(&self, host: &str) -> reqwest::Client {
-        let pem = std::fs::read(self.authority_file()).expect("the authority's certificate can be read");
+        let pem = std::fs::read(&self.authority).expect("the authority's certificate can be read");
         reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -124,10 +129,16 @@ impl Caddy {
 
     /// Like [`Caddy::connect`], from another address of this machine: another client.
     pub fn connect_from(&self, source: IpAddr, host: &str) -> Connection {
-        let connection = Connection::open_from(source, self.https);
-        connection
-            .secured(&trusting(&self.authority_file()), host)
-            .unwrap_or_else(|error| panic!("TLS to {host}: {error}"))
+        self.secured(Connection::open_from(source, self.https), host)
+    }
+
+    /// Like [`Caddy::connect`], at another address than [`Caddy::address`].
+    pub fn connect_at(&self, address: SocketAddr, host: &str) -> Connection {
+        self.secured(Connection::open(address), host)
+    }
+
+    fn secured(&self, connection: Connection, host: &str) -> Connection {
+        connection.secured(&trusting(&self.authority), host).unwrap_or_else(|error| panic!("TLS to {host}: {error}"))
     }
 
     /// One request on a connection of its own, with `Host` as the world names it (no port).
@@ -225,22 +236,36 @@ impl Setup {
         self
     }
 
+    /// With its metrics on this port of its address, as in a pod; without it, on one that is free.
+    pub fn metrics_port(mut self, port: u16) -> Self {
+        self.metrics_port = Some(port);
+        self
+    }
+
+    /// With certificates that this authority (a PEM file) has signed, where `CADDY_TLS` names files.
+    pub fn trusting(mut self, authority: impl Into<PathBuf>) -> Self {
+        self.authority = Some(authority.into());
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Caddy {
         let binary = server_binary("caddy").unwrap_or_else(|error| panic!("{error}"));
         let folder = TempDir::with_prefix("tagline-caddy-").expect("a temporary folder");
         let path = folder.path();
         std::fs::write(path.join("proxy-secret"), PROXY_SECRET).expect("a file in a new folder");
-        let [https, http, metrics] = [(); 3].map(|()| SocketAddr::new(self.bind, free_port(self.bind)));
-        let sites: Vec<String> = self.sites.iter().map(|site| format!("https://{site}")).collect();
+        let [https, http, metrics, certificates] = [None, None, self.metrics_port, None]
+            .map(|port| SocketAddr::new(self.bind, port.unwrap_or_else(|| free_port(self.bind))));
         let mut command = Command::new(binary);
         command
             .args(["run", "--adapter", "caddyfile", "--config"])
             .arg(&self.file)
             .env_clear()
             .envs(environment(path))
-            .env("CADDY_SITES", sites.join(" "))
+            .env("CADDY_SITES", self.sites.join(" "))
             .env("CADDY_BIND", self.bind.to_string())
+            .env("CADDY_CERTIFICATES_BIND", self.bind.to_string())
+            .env("CADDY_CERTIFICATES_PORT", certificates.port().to_string())
             .env("CADDY_HTTPS_PORT", https.port().to_string())
             .env("CADDY_HTTP_PORT", http.port().to_string())
             .env("CADDY_METRICS_BIND", self.bind.to_string())
@@ -251,7 +276,8 @@ impl Setup {
             .stdout(File::create(path.join("stdout")).expect("a file in a new folder"))
             .stderr(File::create(path.join("stderr")).expect("a file in a new folder"));
         let process = Process::spawn("caddy", command, path);
-        let mut caddy = Caddy { process, folder, sites: self.sites, https, http, metrics };
+        let authority = self.authority.unwrap_or_else(|| path.join("data/caddy/pki/authorities/local/root.crt"));
+        let mut caddy = Caddy { process, folder, sites: self.sites, authority, https, http, metrics };
         caddy.ready().await;
         caddy
     }
@@ -276,11 +302,10 @@ impl Caddy {
         if health.status != 200 {
             return Err(format!("/healthz answers {}", health.status));
         }
-        if !self.authority_file().exists() {
-            // Certificates of files: nothing is still to be made.
-            return Connection::try_open(self.https).map(drop).map_err(|error| error.to_string());
+        if !self.authority.exists() {
+            return Err(format!("{} is not there yet", self.authority.display()));
         }
-        let trusting = trusting(&self.authority_file());
+        let trusting = trusting(&self.authority);
         self.sites.iter().try_for_each(|site| {
             let host = site.replace('*', "ready");
             let connection = Connection::try_open(self.https).map_err(|error| error.to_string())?;
@@ -319,10 +344,6 @@ pub fn request_bytes(host: &str, method: &str, target: &str, headers: &[(&str, &
 /// Where Caddy keeps what it makes: not in this user's home.
 fn environment(folder: &Path) -> [(&'static str, PathBuf); 3] {
     [("HOME", folder.to_owned()), ("XDG_DATA_HOME", folder.join("data")), ("XDG_CONFIG_HOME", folder.join("config"))]
-}
-
-fn authority_file(folder: &Path) -> PathBuf {
-    folder.join("data/caddy/pki/authorities/local/root.crt")
 }
 
 fn log_text(folder: &Path) -> String {

@@ -76,6 +76,11 @@ impl Influx {
         self.address
     }
 
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("a running influxd").id()
+    }
+
     /// The operator's token: it may do everything.
     pub fn token(&self) -> &str {
         &self.token

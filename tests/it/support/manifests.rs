@@ -15,6 +15,9 @@ use tempfile::TempDir;
 /// The overlays that a reader deploys.
 pub const OVERLAYS: [&str; 2] = ["aks", "local"];
 
+/// The overlay `aks` with the component for the Prometheus operator, which it takes as the component's own comment says.
+pub const MONITORED: &str = "aks with prometheus-operator";
+
 /// The namespace that everything is in.
 pub const NAMESPACE: &str = "tagline";
 
@@ -24,12 +27,18 @@ pub struct Manifests {
     pub objects: Vec<Value>,
 }
 
-/// An overlay as it stands in the repository; built once.
+/// An overlay as it stands in the repository, or [`MONITORED`]; built once.
 pub fn manifests(overlay: &str) -> &'static Manifests {
     static BUILT: OnceLock<Vec<(&str, Manifests)>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let sources = Sources::copy();
-        OVERLAYS.map(|overlay| (overlay, Manifests::read(&sources.build(&format!("overlays/{overlay}"))))).into()
+        let read = |overlay: &str| Manifests::read(&sources.build(&format!("overlays/{overlay}")));
+        let mut built: Vec<_> = OVERLAYS.map(|overlay| (overlay, read(overlay))).into();
+        let components = "components:\n";
+        let more = format!("{components}  - ../../components/prometheus-operator\n");
+        sources.edit("overlays/aks/kustomization.yaml", components, &more);
+        built.push((MONITORED, read("aks")));
+        built
     });
     let found = built.iter().find(|(name, _)| *name == overlay);
     &found.unwrap_or_else(|| panic!("there is no overlay {overlay}; there are: {OVERLAYS:?}")).1

@@ -36,9 +36,9 @@ async fn applied_twice(overlay: &str) {
 
     // A difference is seen where there is one.
     let sources = Sources::copy();
-    sources.edit("base/gateway.yaml", "minReadySeconds: 15", "minReadySeconds: 16");
+    sources.edit("base/gateway.yaml", "minReadySeconds: 45", "minReadySeconds: 46");
     let (code, told) = difference(cluster, &sources, overlay).await;
-    assert!(code == Some(1) && told.contains("+  minReadySeconds: 16"), "{code:?}: {told}");
+    assert!(code == Some(1) && told.contains("+  minReadySeconds: 46"), "{code:?}: {told}");
 }
 
 #[tokio::test]

@@ -39,6 +39,19 @@ pub fn ports(all: &Manifests) -> Vec<String> {
             }
         }
     }
+    for monitor in all.all("PodMonitor") {
+        for endpoint in items(&monitor["spec"]["podMetricsEndpoints"]) {
+            for name in selected(all, &monitor["spec"]["selector"]) {
+                if all.workload(name).port(text(&endpoint["port"])).is_none() {
+                    faults.push(format!(
+                        "{} scrapes port {} of {name}, which names no such port",
+                        named(monitor),
+                        endpoint["port"]
+                    ));
+                }
+            }
+        }
+    }
     for (name, port, variable) in LISTENERS {
         let workload = all.workload(name);
         let told = workload.environment(all, variable).map(last_number);
@@ -112,7 +125,7 @@ fn addresses(all: &Manifests) -> Vec<String> {
             let Some((host, port)) = address.split_once(':') else { continue };
             let Some(service) = host.strip_suffix(&format!(".{NAMESPACE}.svc")) else { continue };
             let ports = all.find("Service", service).map(|service| items(&service["spec"]["ports"]));
-            if !ports.unwrap_or_default().iter().any(|known| known["port"].to_string() == port) {
+            if !ports.unwrap_or_default().iter().any(|known| known["port"].as_u64() == port.parse().ok()) {
                 faults.push(format!("{key} names {address}, and no Service here has that port"));
             }
         }

@@ -54,6 +54,18 @@ enum Mounted {
 pub fn references(all: &Manifests) -> Vec<String> {
     let mut faults = Vec::new();
     let synced = synced(all, &mut faults);
+    let has = |kind: &str, object: &str, key: &str| {
+        all.find(kind, object).is_some_and(|found| found["data"][key].is_string())
+            || kind == "Secret" && synced.get(object).is_some_and(|keys| keys.contains(key))
+    };
+    for monitor in all.all("PodMonitor") {
+        for endpoint in items(&monitor["spec"]["podMetricsEndpoints"]) {
+            let token = &endpoint["authorization"]["credentials"];
+            if !token.is_null() && !has("Secret", text(&token["name"]), text(&token["key"])) {
+                faults.push(format!("{} asks with {token}, which is not there", named(monitor)));
+            }
+        }
+    }
     for workload in all.workloads() {
         let name = workload.name();
         for variable in items(&workload.container()["env"]) {
@@ -64,9 +76,7 @@ pub fn references(all: &Manifests) -> Vec<String> {
                 (reference, _) => ("ConfigMap", reference),
             };
             let (object, key) = (text(&reference["name"]), text(&reference["key"]));
-            let in_object = all.find(kind, object).is_some_and(|found| found["data"][key].is_string());
-            let in_synced = kind == "Secret" && synced.get(object).is_some_and(|keys| keys.contains(key));
-            if !in_object && !in_synced {
+            if !has(kind, object, key) {
                 faults.push(format!("{name}: {} comes from {kind} {object}, which has no {key}", variable["name"]));
             }
         }

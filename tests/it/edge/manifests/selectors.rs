@@ -36,8 +36,8 @@ pub fn selectors(all: &Manifests) -> Vec<String> {
             expect(format!("{name}'s spread over {}", constraint["topologyKey"]), &constraint["labelSelector"], name);
         }
     }
-    for budget in all.all("PodDisruptionBudget") {
-        expect(named(budget), &budget["spec"]["selector"], text(&budget["metadata"]["name"]));
+    for object in all.all("PodDisruptionBudget").chain(all.all("PodMonitor")) {
+        expect(named(object), &object["spec"]["selector"], text(&object["metadata"]["name"]));
     }
     for service in all.all("Service") {
         let name = text(&service["metadata"]["name"]);

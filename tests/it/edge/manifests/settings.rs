@@ -1,9 +1,10 @@
 //! The gateway's own judgement of the settings that an overlay gives it, as a pod would find them.
 
 use crate::support::manifests::{Manifests, OVERLAYS, Workload, items, manifests, text};
-use crate::support::{Ran, tagline};
+use crate::support::{Gateway, Influx, Ran, eventually, http, influx, now_ms, tagline};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The variables of the gateway's container and the files that it finds, below `folder` instead of `/etc/tagline` and `/var/lib/tagline`.
@@ -89,4 +90,54 @@ async fn a_variable_that_is_no_setting_is_refused_by_name() {
         assert_eq!(ran.code, Some(2), "{}: {}", wrong[at].0, ran.stdout);
         assert!(ran.stdout.contains(&wrong[at].0), "{} is not in\n{}", wrong[at].0, ran.stdout);
     }
+}
+
+/// With the settings of the overlay, an event as its page sends it, from the origin that its first lines tell people to open.
+#[tokio::test]
+async fn the_local_overlay_takes_what_its_demo_page_sends() {
+    let all = manifests("local");
+    let folder = TempDir::with_prefix("tagline-settings-").expect("a temporary folder");
+    let bucket = influx().bucket("demo");
+    let mut variables = mount(all, folder.path());
+    // Its own machine is no cluster: other ports, and another InfluxDB.
+    variables.retain(|(name, _)| !name.ends_with("LISTEN") && !name.starts_with("TAGLINE__INFLUXDB__"));
+    let token = fs::read_to_string(bucket.token_file()).expect("the bucket's token");
+    let there = [
+        ("INFLUXDB_URL", bucket.url()),
+        ("INFLUXDB_ORG", Influx::ORGANIZATION.to_owned()),
+        ("INFLUXDB_BUCKET", bucket.name().to_owned()),
+        ("INFLUXDB_TOKEN", token.trim().to_owned()),
+    ];
+    variables.extend(there.map(|(name, value)| (name.to_owned(), value)));
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let gateway = Gateway::start_dev_with(folder.path(), &variables).await;
+
+    let page = all.value("app-pages", "index.html").expect("the page");
+    let path = page.split("sendBeacon(\"").nth(1).and_then(|rest| rest.split('"').next()).expect("it sends somewhere");
+    let readme = include_str!("../../../../k8s/overlays/local/kustomization.yaml");
+    let origin = readme.split_whitespace().find(|word| word.starts_with("https://")).expect("where to open it");
+    let origin = origin.trim_end_matches(',');
+    let event = serde_json::json!({
+        "viewName": "demo", "actionName": "load", "metrics": { "duration_ms": 12.5 }, "timestamp": now_ms(),
+    });
+    let send = |origin: &str| {
+        let body = event.to_string();
+        http::request(
+            gateway.address(),
+            "POST",
+            path,
+            &[("Origin", origin), ("Content-Type", "text/plain")],
+            body.as_bytes(),
+        )
+    };
+    let answer = send(origin);
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    assert_eq!(send("https://elsewhere.example").status, 403);
+    let row = eventually(Duration::from_secs(20), || async {
+        let mut rows = bucket.rows("frontend_performance").await;
+        if rows.len() == 1 { Ok(rows.remove(0)) } else { Err(format!("{rows:?}")) }
+    })
+    .await;
+    let expected = [("tenant_id", "demo"), ("instance", "local"), ("env", "local"), ("host", "demo.localhost:8443")];
+    assert_eq!(expected.map(|(tag, _)| (tag, row.text(tag))), expected);
 }

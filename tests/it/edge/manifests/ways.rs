@@ -28,7 +28,7 @@ pub fn ways(all: &Manifests) -> Vec<String> {
             }
         }
     }
-    let needed = needed(&ends);
+    let needed = needed(all, &ends);
     let missing = needed.difference(&open).map(|way| format!("{way} is shut"));
     missing.chain(open.difference(&needed).map(|way| format!("{way} is open, and nobody needs it"))).collect()
 }
@@ -61,12 +61,13 @@ fn ends(all: &Manifests) -> Vec<End> {
     add("dns", Some("kube-system"), json!({ "k8s-app": "kube-dns" }), &[53, 9153]);
     add("system", Some("kube-system"), json!({ "k8s-app": "other" }), &[53, 443]);
     add("stranger", Some("elsewhere"), json!({ "app.kubernetes.io/name": "caddy" }), &[53, 80, 8080, 8081, 8086, 9180]);
+    add("prometheus", Some("monitoring"), json!({ "app.kubernetes.io/name": "prometheus" }), &[9090]);
     add("world", None, json!({}), &[53, 80, 443, 6443, 8086]);
     ends
 }
 
 /// The ways that are needed, and no others.
-fn needed(ends: &[End]) -> BTreeSet<String> {
+fn needed(all: &Manifests, ends: &[End]) -> BTreeSet<String> {
     let mut ways = BTreeSet::new();
     let mut add = |from: &str, to: &str, ports: &[u64]| {
         ways.extend(ports.iter().map(|port| format!("{from} -> {to}:{port}")));
@@ -94,6 +95,11 @@ fn needed(ends: &[End]) -> BTreeSet<String> {
     }
     if !outside.iter().any(|end| end.name == "app") {
         add("caddy", "app", &[8080]);
+    }
+    // Only for who has the component.
+    if all.all("PodMonitor").next().is_some() {
+        add("prometheus", "tagline", &[8081]);
+        add("prometheus", "caddy", &[9180]);
     }
     add("caddy", "tagline", &[8080, 8081]);
     add("telegraf", "caddy", &[9180]);

@@ -1,13 +1,12 @@
 //! What a stranger can make of the tag `host`.
 
 use super::*;
-use crate::support::caddy::request_bytes;
-use crate::support::{App, config_for, influx};
+use crate::support::{config_for, influx};
 use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn a_strangers_made_up_hosts_make_no_series_without_end() {
-    let (bucket, app) = (influx().bucket("hosts"), App::start());
+    let (bucket, app) = (influx().bucket("hosts"), app());
     let gateway = Gateway::start_with(&config_for(&bucket), &[WITH_ADMIN_TOKEN]).await;
     let caddy = Caddy::for_sites(&["*.app.test"]).gateway(&gateway).app(app.address()).start().await;
     let telegraf = beside(&caddy, &gateway, &bucket).variable("CADDY_MAX_HOSTS", "3").start().await;
@@ -23,15 +22,12 @@ async fn a_strangers_made_up_hosts_make_no_series_without_end() {
         if hosts.contains("acme.app.test") { Ok(()) } else { Err(format!("{hosts:?}")) }
     })
     .await;
-    // Any port behind a name, and any name below the wildcard: Caddy makes a host of each.
-    for number in 0..5 {
-        let mut connection = caddy.connect("acme.app.test");
-        let request = request_bytes(&format!("acme.app.test:{number}"), "GET", "/", &[], b"");
-        assert_eq!(connection.exchange(request).status, 200);
+    // Any name below the wildcard: Caddy makes a host of each.
+    for number in 0..10 {
         assert_eq!(caddy.request(&format!("made-up-{number}.app.test"), "GET", "/", &[], b"").status, 200);
     }
     let made = caddy.metrics();
-    assert!(made.contains("host=\"acme.app.test:4\"") && made.contains("host=\"made-up-4.app.test\""), "{made}");
+    assert!(made.contains("host=\"made-up-9.app.test\""), "{made}");
 
     eventually(SOON, || async {
         let log = telegraf.log();

@@ -1,6 +1,6 @@
 //! Faults of names: of what is mounted, referred to, run, and who it runs as.
 
-use super::{Mutation, caddy, gateway, pod, remove, telegraf, variable};
+use super::{MONITORED, Mutation, caddy, gateway, pod, remove, telegraf, variable};
 use serde_json::json;
 
 pub const MUTATIONS: &[Mutation] = &[
@@ -82,6 +82,15 @@ pub const MUTATIONS: &[Mutation] = &[
             volumes.retain(|volume| volume["csi"].is_null());
         },
         "no pod mounts the SecretProviderClass telegraf",
+    ),
+    (
+        "references",
+        MONITORED,
+        |all| {
+            all.get_mut("PodMonitor", "tagline")["spec"]["podMetricsEndpoints"][0]["authorization"]["credentials"]["key"] =
+                json!("token")
+        },
+        "PodMonitor tagline asks",
     ),
     ("accounts", "aks", |all| remove(all, "ServiceAccount", "caddy"), "which is not there"),
     (

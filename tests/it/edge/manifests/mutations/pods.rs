@@ -1,6 +1,6 @@
 //! Faults of what pods may do and get, and of whom they may speak with.
 
-use super::{Mutation, caddy, gateway, pod, remove, telegraf, variable};
+use super::{MONITORED, Mutation, caddy, gateway, pod, remove, telegraf, variable};
 use serde_json::{Value, json};
 
 pub const MUTATIONS: &[Mutation] = &[
@@ -201,5 +201,11 @@ pub const MUTATIONS: &[Mutation] = &[
         "local",
         |all| all.get_mut("NetworkPolicy", "app")["spec"]["ingress"] = json!([{}]),
         "world -> app:8080 is open",
+    ),
+    (
+        "ways",
+        MONITORED,
+        |all| remove(all, "NetworkPolicy", "prometheus-to-gateway"),
+        "prometheus -> tagline:8081 is shut",
     ),
 ];

@@ -1,6 +1,6 @@
 //! Faults of ports, labels, variables and times.
 
-use super::{Mutation, caddy, edit, gateway, pod, remove, telegraf, unset, variable};
+use super::{MONITORED, Mutation, caddy, edit, gateway, pod, remove, telegraf, unset, variable};
 use serde_json::json;
 
 pub const MUTATIONS: &[Mutation] = &[
@@ -60,6 +60,18 @@ pub const MUTATIONS: &[Mutation] = &[
             all.get_mut("ConfigMap", "tagline-values")["data"]["INFLUXDB_URL"] = json!("http://influxdb.tagline.svc:80")
         },
         "INFLUXDB_URL names",
+    ),
+    (
+        "ports",
+        MONITORED,
+        |all| all.get_mut("PodMonitor", "caddy")["spec"]["podMetricsEndpoints"][0]["port"] = json!("http-metrics"),
+        "PodMonitor caddy scrapes",
+    ),
+    (
+        "selectors",
+        MONITORED,
+        |all| all.get_mut("PodMonitor", "tagline")["spec"]["selector"]["matchLabels"] = json!({}),
+        "PodMonitor tagline selects",
     ),
     (
         "selectors",
@@ -221,7 +233,7 @@ pub const MUTATIONS: &[Mutation] = &[
     (
         "times",
         "aks",
-        |all| all.get_mut("StatefulSet", "tagline")["spec"]["minReadySeconds"] = json!(0),
-        "tagline is replaced after 0 s",
+        |all| all.get_mut("StatefulSet", "tagline")["spec"]["minReadySeconds"] = json!(30),
+        "tagline is replaced after 30 s",
     ),
 ];
