@@ -216,3 +216,18 @@ fn a_wrong_command_is_noticed() {
     let found: Vec<String> = commands(text).iter().map(|words| words.join(" ")).collect();
     assert_eq!(found, ["kubectl get pods", "kubectl get nodes", "kubectl wait pod --all"]);
 }
+
+#[test]
+fn the_image_that_is_built_is_the_one_that_the_overlay_runs() {
+    let runs = text(&manifests("aks").workload("tagline").container()["image"]);
+    let (registry, image) = runs.split_once('/').expect("a registry and a name");
+    assert_eq!((registry, image), ("REGISTRY.azurecr.io", concat!("tagline:", env!("CARGO_PKG_VERSION"))));
+    for place in ["README.md", "docs/deploy-aks.md", "k8s/overlays/aks/kustomization.yaml"] {
+        let text = read(place);
+        let builds =
+            text.lines().filter_map(|line| line.split_once("az acr build --registry ")?.1.split_once("--image "));
+        let built: Vec<&str> = builds.filter_map(|(_, rest)| rest.split(' ').next()).collect();
+        assert!(built.contains(&image), "{place}: {built:?}");
+        assert!(built.iter().all(|built| [image, "tagline:NEXT"].contains(built)), "{place}: {built:?}");
+    }
+}

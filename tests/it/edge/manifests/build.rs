@@ -171,19 +171,3 @@ fn without_hashes(object: &str) -> String {
         object.split('"').map(|part| if part.starts_with("tagline-values-") { without_hash(part) } else { part });
     parts.collect::<Vec<_>>().join("\"")
 }
-
-/// The image that `k8s/build-image.yaml` pushes is the one that the overlay runs, and it is built with what the Dockerfile needs.
-#[test]
-fn the_image_that_azure_builds_is_the_one_that_the_overlay_runs() {
-    let sources = Sources::copy();
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let task = read(sources.path("build-image.yaml").to_str().expect("ASCII letters"));
-    let image = format!("$Registry/tagline:{}", env!("CARGO_PKG_VERSION"));
-    assert_eq!(task.matches(&image).count(), 2, "built and pushed: {image}\n{task}");
-    assert_eq!(task.matches("$Registry/").count(), 2, "{task}");
-    let dockerfile = read(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile"));
-    assert_eq!(dockerfile.contains("RUN --mount="), task.contains("DOCKER_BUILDKIT=1"), "{task}");
-    let overlay = Manifests::read(&sources.build("overlays/aks"));
-    let runs = text(&overlay.workload("tagline").container()["image"]);
-    assert_eq!(runs.split_once('/').map(|(_, name)| name), image.split_once('/').map(|(_, name)| name), "{runs}");
-}
