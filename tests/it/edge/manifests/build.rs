@@ -171,3 +171,16 @@ fn without_hashes(object: &str) -> String {
         object.split('"').map(|part| if part.starts_with("tagline-values-") { without_hash(part) } else { part });
     parts.collect::<Vec<_>>().join("\"")
 }
+
+#[test]
+fn the_image_that_one_is_told_to_build_is_the_one_that_the_overlay_runs() {
+    for (overlay, command) in [("aks", "az acr build --registry REGISTRY --image "), ("local", "docker build --tag ")] {
+        let sources = Sources::copy();
+        let file = sources.path(&format!("overlays/{overlay}/kustomization.yaml"));
+        let told = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let told = told.split_once(command).and_then(|(_, rest)| rest.split_whitespace().next());
+        let overlay = Manifests::read(&sources.build(&format!("overlays/{overlay}")));
+        let runs = text(&overlay.workload("tagline").container()["image"]);
+        assert_eq!(told, runs.rsplit('/').next(), "{runs}");
+    }
+}
