@@ -70,7 +70,8 @@ fn told() -> Vec<Told> {
     let pages = pages();
     let all = pages.iter().flat_map(|page| {
         let place = page.strip_prefix(root()).expect("below the root").display().to_string();
-        let text = read(&place);
+        // A script's commands hold variables, and tests of their own run it.
+        let text = Some(read(&place)).filter(|text| !text.starts_with("#!")).unwrap_or_default();
         commands(&text).into_iter().map(move |words| Told { place: place.clone(), words })
     });
     all.collect()
