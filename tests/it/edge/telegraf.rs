@@ -7,6 +7,7 @@ mod requests;
 mod start;
 
 use crate::support::caddy::Caddy;
+use crate::support::service::{Reply, Service};
 use crate::support::telegraf::{Configuration, Setup, Telegraf};
 use crate::support::{Bucket, Gateway, eventually};
 use std::collections::BTreeMap;
@@ -35,6 +36,21 @@ const ADMIN_TOKEN: &str = "edge-admin-token-0123456789";
 
 /// The variable that gives it to a gateway.
 pub const WITH_ADMIN_TOKEN: (&str, &str) = ("TAGLINE__SERVER__ADMIN_TOKEN", ADMIN_TOKEN);
+
+/// The customers' app: `/status/404` is answered with that status, `/delay/35` after so many milliseconds, `/broken` with nothing, and
+/// everything else with 200.
+pub fn app() -> Service {
+    let answer = |status| Reply::Answer(status, Vec::new(), String::new());
+    Service::start(move |request| match request.target.trim_start_matches('/').split_once('/') {
+        Some(("status", status)) => answer(status.parse().expect("a status")),
+        Some(("delay", millis)) => {
+            std::thread::sleep(Duration::from_millis(millis.parse().expect("milliseconds")));
+            answer(200)
+        }
+        None if request.target == "/broken" => Reply::HangUp,
+        _ => answer(200),
+    })
+}
 
 /// The key of a value in [`Values`].
 fn key<'a>(field: &str, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {

@@ -1,12 +1,12 @@
 //! What a stranger can make of the tag `host`.
 
 use super::*;
-use crate::support::{App, config_for, influx};
+use crate::support::{config_for, influx};
 use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn a_strangers_made_up_hosts_make_no_series_without_end() {
-    let (bucket, app) = (influx().bucket("hosts"), App::start());
+    let (bucket, app) = (influx().bucket("hosts"), app());
     let gateway = Gateway::start_with(&config_for(&bucket), &[WITH_ADMIN_TOKEN]).await;
     let caddy = Caddy::for_sites(&["*.app.test"]).gateway(&gateway).app(app.address()).start().await;
     let telegraf = beside(&caddy, &gateway, &bucket).variable("CADDY_MAX_HOSTS", "3").start().await;

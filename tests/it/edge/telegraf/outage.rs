@@ -2,7 +2,7 @@
 
 use super::requests::counted;
 use super::*;
-use crate::support::{App, Influx, config_for, influx, now_ms};
+use crate::support::{Influx, config_for, influx, now_ms};
 use std::path::{Path, PathBuf};
 
 /// The files of the buffer.
@@ -48,7 +48,7 @@ async fn arrive(bucket: &Bucket, points: usize, before_ms: i64) {
 
 #[tokio::test]
 async fn what_is_scraped_while_influxdb_is_away_arrives_though_telegraf_is_killed_meanwhile() {
-    let (mut away, app) = (Influx::own(), App::start());
+    let (mut away, app) = (Influx::own(), app());
     let bucket = away.bucket("outage");
     let gateway = Gateway::start_with(&config_for(&influx().bucket("events")), &[WITH_ADMIN_TOKEN]).await;
     let caddy = Caddy::for_sites(&["acme.app.test"]).gateway(&gateway).app(app.address()).start().await;
@@ -82,7 +82,7 @@ async fn what_is_scraped_while_influxdb_is_away_arrives_though_telegraf_is_kille
 
 #[tokio::test]
 async fn a_wrong_influxdb_token_is_said_by_name_and_what_was_scraped_arrives_with_the_right_one() {
-    let (bucket, app) = (influx().bucket("token"), App::start());
+    let (bucket, app) = (influx().bucket("token"), app());
     let gateway = Gateway::start_with(&config_for(&bucket), &[WITH_ADMIN_TOKEN]).await;
     let caddy = Caddy::for_sites(&["acme.app.test"]).gateway(&gateway).app(app.address()).start().await;
     caddy.request("acme.app.test", "GET", "/", &[], b"");
@@ -106,7 +106,7 @@ async fn a_wrong_influxdb_token_is_said_by_name_and_what_was_scraped_arrives_wit
 
 #[tokio::test]
 async fn a_buffer_that_lost_its_end_with_the_machines_power_does_not_keep_telegraf_from_starting() {
-    let (bucket, app) = (influx().bucket("torn"), App::start());
+    let (bucket, app) = (influx().bucket("torn"), app());
     let gateway = Gateway::start_with(&config_for(&bucket), &[WITH_ADMIN_TOKEN]).await;
     let caddy = Caddy::for_sites(&["acme.app.test"]).gateway(&gateway).app(app.address()).start().await;
     caddy.request("acme.app.test", "GET", "/", &[], b"");

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::support::telegraf::samples;
-use crate::support::{ACME_KEY, App, config_for, event, influx, now_ms};
+use crate::support::{ACME_KEY, config_for, event, influx, now_ms};
 use std::collections::BTreeSet;
 
 /// A site of its own, and one below a wildcard.
@@ -43,7 +43,7 @@ pub fn counted(caddy: &Caddy) -> Values {
 
 #[tokio::test]
 async fn caddy_http_requests_equal_caddys_own_counters_and_each_request_is_counted_once() {
-    let (bucket, app) = (influx().bucket("requests"), App::start());
+    let (bucket, app) = (influx().bucket("requests"), app());
     let gateway = Gateway::start_with(&config_for(&bucket), &[WITH_ADMIN_TOKEN]).await;
     let sites = ["acme.app.test", "*.wild.test"];
     let caddy = Caddy::for_sites(&sites).gateway(&gateway).app(app.address()).start().await;

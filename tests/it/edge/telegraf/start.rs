@@ -83,7 +83,7 @@ fn both_files_are_one_but_for_where_things_are_found() {
             "pod_annotation_exclude",
             "[inputs.prometheus.tags]",
             "pod_name = ",
-            "# The Role",
+            "# Empty",
             "# Without these two",
         ];
         lines.retain(|line| !found.iter().any(|prefix| line.trim_start().starts_with(prefix)));
