@@ -13,7 +13,7 @@
 //! - [`provider::Provider`]: an issuer's server that publishes keys.
 //! - [`Connection`]: requests byte for byte, several on one connection.
 //! - [`caddy`], [`telegraf`], [`manifests`] and [`cluster`]: the edge: both programs with the configurations of this repository, what
-//!   kustomize makes of `k8s/`, and a Kubernetes API server; [`App`] is what stands behind that Caddy.
+//!   kustomize makes of `k8s/`, and a Kubernetes API server.
 //! - [`service::Service`]: a small server behind Caddy: an app, or one that verifies credentials.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
@@ -23,7 +23,6 @@
 
 #![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
 
-pub mod app;
 pub mod authority;
 pub mod browser;
 pub mod caddy;
@@ -47,7 +46,6 @@ pub mod sending;
 pub mod service;
 pub mod telegraf;
 
-pub use app::App;
 pub use browser::{Page, Tab, browser};
 pub use caddy::Caddy;
 pub use command::{Ran, tagline};
