@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
 use secrecy::ExposeSecret;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::Server;
 
@@ -21,8 +21,9 @@ const MOST_HOPS: usize = 32;
 /// The proxies whose header is believed.
 pub(super) struct TrustedProxies {
     nets: Vec<IpNet>,
-    /// SHA-256 of the shared secret: digests have one length, so that comparing them tells nothing of the secret's.
-    secret: Option<[u8; 32]>,
+    /// SHA-256 of the shared secret, or of those that count during a rotation: digests have one length, so that comparing them tells
+    /// nothing of the secrets'.
+    secrets: Vec<[u8; 32]>,
 }
 
 /// What the sender of an `X-Tenant-ID` is to us.
@@ -41,19 +42,22 @@ pub(super) enum Sender {
 
 impl TrustedProxies {
     pub(super) fn new(server: &Server) -> Self {
-        let secret = server.proxy_secret.as_ref().map(|s| s.expose_secret()).filter(|s| !s.is_empty());
-        Self { nets: server.trusted_proxies.iter().map(canonical).collect(), secret: secret.map(fingerprint) }
+        let secrets = server.proxy_secrets.iter().map(|secret| secret.expose_secret());
+        Self {
+            nets: server.trusted_proxies.iter().map(canonical).collect(),
+            secrets: secrets.filter(|s| !s.is_empty()).map(fingerprint).collect(),
+        }
     }
 
     /// Who sent the `X-Tenant-ID` of this request.
     pub(super) fn sender(&self, presented: &Presented<'_>) -> Result<Sender, AuthError> {
         let listed = presented.peer.is_some_and(|peer| self.lists(peer));
-        let Some(secret) = self.secret.filter(|_| listed) else {
+        if !listed || self.secrets.is_empty() {
             return Ok(Sender::Stranger { showed_secret: !presented.proxy_secret.is_empty() });
-        };
+        }
         match presented.proxy_secret.as_slice() {
             [] => Ok(Sender::Unproven),
-            [shown] if bool::from(fingerprint(shown).ct_eq(&secret)) => Ok(Sender::Trusted),
+            [shown] if self.knows(shown) => Ok(Sender::Trusted),
             [_] => {
                 Err(Code::ProxySecret.because("X-Proxy-Secret is not server.proxy_secret: compare the two settings"))
             }
@@ -78,6 +82,12 @@ impl TrustedProxies {
         }
         let entries = presented.forwarded_for.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
         entries.take(MOST_HOPS).map_while(address).find(|address| !self.lists(*address))
+    }
+
+    /// Whether this is one of the secrets; found in the same time whichever it is.
+    fn knows(&self, shown: &[u8]) -> bool {
+        let shown = fingerprint(shown);
+        self.secrets.iter().fold(Choice::from(0), |known, secret| known | shown.ct_eq(secret)).into()
     }
 
     /// Whether this is a listed proxy's address.
@@ -112,7 +122,7 @@ impl fmt::Debug for TrustedProxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrustedProxies")
             .field("nets", &self.nets)
-            .field("secret", &self.secret.map(|_| "[redacted]"))
+            .field("secrets", &vec!["[redacted]"; self.secrets.len()])
             .finish()
     }
 }

@@ -163,7 +163,7 @@ pub(crate) fn settings() -> Settings {
             trusted_proxies: ["10.0.0.0/8", "::ffff:192.0.2.0/120", "fd00::/8"]
                 .map(|net| net.parse().unwrap())
                 .to_vec(),
-            proxy_secret: Some(PROXY_SECRET.into()),
+            proxy_secrets: vec![PROXY_SECRET.into()],
             admin_token: None,
             token_cookie: Some(COOKIE.to_owned()),
             connections: config::Connections {

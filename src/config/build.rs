@@ -90,7 +90,7 @@ fn server(section: &Section<'_>, findings: &mut Findings) -> Server {
         max_inflated: bytes("max_inflated"),
         max_events: set(section.int("max_events")),
         trusted_proxies: section.list("trusted_proxies", values::network),
-        proxy_secret: section.secret("proxy_secret", "proxy_secret_file", findings),
+        proxy_secrets: section.secrets("proxy_secret", "proxy_secret_file", MAX_PROXY_SECRETS, findings),
         admin_token: section.secret("admin_token", "admin_token_file", findings),
         token_cookie: section.text("token_cookie").map(str::to_owned),
         connections: connections(&section.sub("connections"), findings),
@@ -157,6 +157,9 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() == b.port() && a.port() != 0 && same_address
 }
 
+/// How many secrets of proxies count at once: enough for a rotation that begins before the last one has ended.
+const MAX_PROXY_SECRETS: usize = 4;
+
 fn proxies(section: &Section<'_>, server: &Server, findings: &mut Findings) {
     let has_secret = section.has("proxy_secret") || section.has("proxy_secret_file");
     let names_proxies = section.has("trusted_proxies") && !section.texts("trusted_proxies").is_empty();
@@ -172,7 +175,7 @@ fn proxies(section: &Section<'_>, server: &Server, findings: &mut Findings) {
             "no proxy is trusted, so nothing would ask for it; list the proxies in `trusted_proxies`",
         );
     }
-    if server.proxy_secret.as_ref().is_some_and(|secret| secret.expose_secret().chars().count() < 16) {
+    if server.proxy_secrets.iter().any(|secret| secret.expose_secret().chars().count() < 16) {
         section.wrong(findings, secret_key, "the secret is too short; 16 characters or more");
     }
 }

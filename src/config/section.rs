@@ -200,22 +200,31 @@ impl<'m> Section<'m> {
     /// A secret: from `key`, which only a variable can have set, or from the file that `file_key` names, whose trailing line break does
     /// not count. Tells when both are set, or the file is of no use.
     pub(crate) fn secret(&self, key: &str, file_key: &str, findings: &mut Findings) -> Option<Secret> {
+        self.secrets(key, file_key, 1, findings).pop()
+    }
+
+    /// The same where the file may hold several, one a line, and `most` of them.
+    pub(crate) fn secrets(&self, key: &str, file_key: &str, most: usize, findings: &mut Findings) -> Vec<Secret> {
         if self.text(key).is_some() && self.has(file_key) {
             let other = self.place(key);
             self.wrong(findings, file_key, format!("`{key}` is set too, by {other}; leave one of the two out"));
-            return None;
+            return Vec::new();
         }
         if let Some(text) = self.text(key) {
-            return Some(Secret::from(text));
+            return vec![Secret::from(text)];
         }
-        let (path, text) = self.file_text(file_key, findings)?;
-        let secret = text.trim_end_matches(['\n', '\r']);
-        if secret.trim().is_empty() || secret.chars().any(char::is_control) {
-            let message =
-                format!("{} is empty or holds more than one line; it must hold the secret alone", path.display());
+        let Some((path, text)) = self.file_text(file_key, findings) else { return Vec::new() };
+        let lines = text.trim_end_matches(['\n', '\r']).split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        let unusable = |line: &str| line.trim().is_empty() || line.chars().any(char::is_control);
+        if lines.clone().count() > most || lines.clone().any(unusable) {
+            let message = if most == 1 {
+                format!("{} is empty or holds more than one line; it must hold the secret alone", path.display())
+            } else {
+                format!("{} must hold one secret a line, {most} at the most, and no empty line", path.display())
+            };
             self.wrong(findings, file_key, message);
-            return None;
+            return Vec::new();
         }
-        Some(Secret::from(secret))
+        lines.map(Secret::from).collect()
     }
 }

@@ -83,8 +83,8 @@ pub struct Server {
     pub max_events: usize,
     /// Addresses whose `X-Tenant-ID` is believed when the secret stands beside it.
     pub trusted_proxies: Vec<IpNet>,
-    /// The secret that a trusted proxy sends in `X-Proxy-Secret`.
-    pub proxy_secret: Option<Secret>,
+    /// The secrets of which a trusted proxy sends one in `X-Proxy-Secret`: two during a rotation.
+    pub proxy_secrets: Vec<Secret>,
     /// What the admin listener asks for as `Authorization: Bearer`, but for `/healthz` and `/readyz`.
     pub admin_token: Option<Secret>,
     /// The cookie that may carry a JWT.

@@ -100,6 +100,27 @@ async fn kubernetes_swaps_a_folder_of_tenants_and_of_secrets() {
 }
 
 #[tokio::test]
+async fn while_the_proxies_secret_is_rotated_both_count_so_that_nobody_is_refused() {
+    let [old, new] = ["the-first-secret-0123456789", "the-second-secret-012345678"];
+    let bucket = influx().bucket("reload-rotation");
+    let secrets = tempfile::tempdir().unwrap();
+    let file = secrets.path().join("proxy-secrets");
+    std::fs::write(&file, old).unwrap();
+    let listed = format!("trusted_proxies = [\"127.0.0.0/8\"]\nproxy_secret_file = {file:?}\ndrain_delay");
+    let gateway = Gateway::start(&config_for(&bucket).replace("drain_delay", &listed)).await;
+    let statuses = || [old, new, "a-guess-of-somebody-else"].map(|secret| by_proxy(&gateway, secret));
+    assert_eq!(statuses(), [202, 401, 401]);
+    // The gateway learns the new one; then some proxies show it, and some the old one still.
+    replace(&file, &format!("{old}\n{new}\n"));
+    assert_eq!(gateway.reloaded(1).await, Reloads { applied: 1, ..Reloads::default() });
+    assert_eq!(statuses(), [202, 202, 401]);
+    // All proxies show it, and the old one is no more.
+    replace(&file, new);
+    assert_eq!(gateway.reloaded(2).await, Reloads { applied: 2, ..Reloads::default() });
+    assert_eq!(statuses(), [401, 202, 401]);
+}
+
+#[tokio::test]
 async fn a_token_of_influxdb_is_rotated_and_what_waited_is_delivered() {
     let bucket = influx().bucket("reload-token");
     let secrets = tempfile::tempdir().unwrap();

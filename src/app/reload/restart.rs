@@ -67,7 +67,7 @@ fn server(waiting: &mut Waiting, running: &Server, fresh: &mut Server) {
         max_inflated: _,
         max_events: _,
         trusted_proxies: _,
-        proxy_secret: _,
+        proxy_secrets: _,
         admin_token: _,
         token_cookie: _,
         address: _,

@@ -9,11 +9,13 @@ use super::{MOST_HOPS, TrustedProxies, canonical, fingerprint};
 use crate::auth::Presented;
 
 const SECRET: &str = "a-proxy-secret-of-tests";
+const NEXT_SECRET: &str = "the-one-after-a-rotation";
 
 /// Proxies at 10.0.0.0/8 and fd00::/8.
 fn proxies() -> TrustedProxies {
     let nets: [IpNet; 2] = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
-    TrustedProxies { nets: nets.iter().map(canonical).collect(), secret: Some(fingerprint(SECRET.as_bytes())) }
+    let secrets = [SECRET, NEXT_SECRET].map(|secret| fingerprint(secret.as_bytes()));
+    TrustedProxies { nets: nets.iter().map(canonical).collect(), secrets: secrets.into() }
 }
 
 fn client_of(peer: &str, secret: &[&str], forwarded_for: &[&str]) -> Option<String> {
@@ -35,8 +37,15 @@ fn a_peer_that_is_no_listed_proxy_is_the_client_whatever_it_forwards() {
 }
 
 #[test]
+fn during_a_rotation_both_secrets_count() {
+    for secret in [SECRET, NEXT_SECRET] {
+        assert_eq!(client_of("10.0.0.1", &[secret], &["198.51.100.1"]).as_deref(), Some("198.51.100.1"));
+    }
+}
+
+#[test]
 fn a_listed_proxy_without_the_secret_tells_nothing() {
-    for secret in [&[][..], &["wrong"], &[SECRET, SECRET], &[""]] {
+    for secret in [&[][..], &["wrong"], &[SECRET, SECRET], &[SECRET, NEXT_SECRET], &[""]] {
         assert_eq!(client_of("10.0.0.1", secret, &["198.51.100.1"]), None, "{secret:?}");
     }
 }

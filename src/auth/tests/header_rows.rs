@@ -160,9 +160,9 @@ fn the_strongest_proof_is_the_one_that_is_told() {
 
 #[test]
 fn without_a_secret_in_the_settings_no_proxy_is_trusted() {
-    for secret in [None, Some("".into())] {
+    for secrets in [vec![], vec!["".into()]] {
         let mut settings = settings();
-        settings.server.proxy_secret = secret;
+        settings.server.proxy_secrets = secrets;
         let authenticator = build(&settings).unwrap();
         for shown in [vec![], vec![b"".as_slice()]] {
             let presented = Presented {

@@ -35,7 +35,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("server.max_events", Kind::Int(1, 1_000_000), "", "Most events in one request."),
     row("server.trusted_proxies", Kind::Networks, "", "Whose `X-Tenant-ID` and `X-Forwarded-For` are believed, when they show the `proxy_secret`."),
     row("server.proxy_secret", secret("proxy_secret_file", None), "", "What a trusted proxy sends in `X-Proxy-Secret`; 16 characters or more."),
-    row("server.proxy_secret_file", Kind::File, "", "The same, in a file."),
+    row("server.proxy_secret_file", Kind::File, "", "The same, in a file. Up to four, one a line, all count: so the old and the new one during a rotation."),
     row("server.token_cookie", Kind::CookieName, "", "The cookie that may carry a JWT. It counts only when no other credential is there and the request's origin is one of the tenant's."),
     row("server.core_dumps", Kind::Bool, "", "Whether a crash may leave a core dump, and a debugger of the same user may attach. Either holds every secret that the gateway has."),
     row("server.connections.max", Kind::Int(1, 1_000_000), "", "Most connections at once on the public listener."),

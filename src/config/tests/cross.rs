@@ -1,5 +1,7 @@
 //! The mistakes that show only when values stand side by side.
 
+use secrecy::ExposeSecret;
+
 use super::{Case, TENANT, ec_pem, pem, rsa_pem};
 
 #[test]
@@ -141,6 +143,26 @@ fn trusted_proxies_and_their_secret_come_together() {
     Case::with_influxdb(&both)
         .env(&[("TAGLINE__SERVER__PROXY_SECRET", "short")])
         .finds(&[("TAGLINE__SERVER__PROXY_SECRET: ", "too short")]);
+}
+
+#[test]
+fn a_file_holds_the_proxies_secrets_one_a_line() {
+    let config = format!("[server]\ntrusted_proxies = [\"10.0.0.1\"]\nproxy_secret_file = \"p\"\n{TENANT}");
+    let holding = |text: &str| Case::with_influxdb(&config).beside("p", text);
+    let secrets = |text: &str| {
+        let settings = holding(text).good();
+        settings.server.proxy_secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect::<Vec<_>>()
+    };
+    let [first, second] = ["the-first-of-the-secrets", "the-second-of-them-all"];
+    assert_eq!(secrets(first), [first]);
+    assert_eq!(secrets(&format!("{first}\r\n{second}\n")), [first, second]);
+    let place = "settings.toml:3: server.proxy_secret_file: ";
+    holding(&format!("{first}\nshort")).finds(&[(place, "too short")]);
+    for text in
+        ["", "\n", &format!("{first}\n\n{second}"), &format!("{first}\n").repeat(5), &format!("{first}\t{second}")]
+    {
+        holding(text).finds(&[(&format!("{place}p must hold one secret a line, 4 at the most"), "")]);
+    }
 }
 
 #[test]

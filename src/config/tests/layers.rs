@@ -92,11 +92,7 @@ fn nothing_shows_a_secret() {
     );
     let case = Case::with_influxdb(&text).beside("p", "proxy-secret-nobody-sees\n").beside("h", secrets[3]);
     let settings = case.good();
-    assert_eq!(
-        settings.server.proxy_secret.as_ref().unwrap().expose_secret(),
-        secrets[2],
-        "a trailing line break does not count"
-    );
+    assert_eq!(settings.server.proxy_secrets[0].expose_secret(), secrets[2], "a trailing line break does not count");
     let shown =
         format!("{settings:?} {settings:#?} {:?}", crate::config::Sources { file: None, env: case.env.clone() });
     for secret in secrets {

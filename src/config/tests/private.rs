@@ -97,7 +97,7 @@ fn no_secret_is_shown_by_debug_or_by_a_finding() {
     let case = Case::with_influxdb(&format!("{text}{TENANT}")).env(&SECRETS);
     let settings = case.good();
     // Each is in force, so that hiding it is worth something.
-    assert!(settings.server.admin_token.is_some() && settings.server.proxy_secret.is_some());
+    assert!(settings.server.admin_token.is_some() && !settings.server.proxy_secrets.is_empty());
     assert!(settings.influxdb.is_some() && settings.issuers.len() == 1);
     let acme = settings.tenants.values().next().unwrap();
     assert!(acme.upload_secrets.len() == 1 && acme.keys.len() == 2);

@@ -126,7 +126,7 @@ async fn both_gateways_are_replaced_under_load_and_no_request_fails_and_nothing_
     let bucket = influx().bucket("rollout");
     let mut replicas = Replicas::start(&bucket, &influx().url(), &times, &[]).await;
     let caddy = replicas.caddy(&times).await;
-    let clients = Clients::start(caddy.address());
+    let clients = Clients::through(caddy.address());
     for n in 0..REPLICAS.len() {
         clients.go_on().await;
         let before = replicas.accepted(n);
@@ -146,7 +146,7 @@ async fn without_influxdb_they_are_replaced_all_the_same_and_everything_arrives_
     let (bucket, switch) = (influx().bucket("rollout-away"), Switch::to(influx().address()));
     let mut replicas = Replicas::start(&bucket, &switch.url(), &times, &[]).await;
     let caddy = replicas.caddy(&times).await;
-    let clients = Clients::start(caddy.address());
+    let clients = Clients::through(caddy.address());
     clients.go_on().await;
     switch.cut();
     for n in 0..REPLICAS.len() {
@@ -160,12 +160,30 @@ async fn without_influxdb_they_are_replaced_all_the_same_and_everything_arrives_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_inside_of_the_cluster_are_asked_to_leave_a_gateway_that_stops_and_no_request_fails() {
+    let times = Times::of_the_manifests();
+    let bucket = influx().bucket("rollout-service");
+    let mut replicas = Replicas::start(&bucket, &influx().url(), &times, &[]).await;
+    let addresses: Vec<SocketAddr> = replicas.gateways.iter().map(Gateway::address).collect();
+    let clients = Clients::by_a_service(addresses[0]);
+    for n in 0..REPLICAS.len() {
+        clients.go_on().await;
+        // A Service sends new connections to those that stay. The ones that there are stay where they are: nobody but the gateway can ask them to go.
+        clients.direct(addresses[1 - n]);
+        replicas.replace(n, &times).await;
+    }
+    clients.go_on().await;
+    let kept = clients.stop(&bucket, async || replicas.settled().await).await;
+    kept.assert_no_request_failed();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caddy_is_replaced_under_load_beside_another_one_and_no_request_fails() {
     let times = Times::of_the_manifests();
     let bucket = influx().bucket("rollout-caddy");
     let replicas = Replicas::start(&bucket, &influx().url(), &times, &[]).await;
     let mut old = replicas.caddy(&times).await;
-    let clients = Clients::start(old.address());
+    let clients = Clients::through(old.address());
     clients.go_on().await;
     // The new one is ready before the old one goes (maxSurge), and the load balancer learns in the time of preStop that the old one does.
     let new = replicas.caddy(&times).await;
@@ -189,7 +207,7 @@ async fn a_gateway_that_is_killed_fails_only_what_was_under_way_on_it_and_nothin
     let bucket = influx().bucket("rollout-killed");
     let mut replicas = Replicas::start(&bucket, &influx().url(), &times, &[]).await;
     let caddy = replicas.caddy(&times).await;
-    let clients = Clients::start(caddy.address());
+    let clients = Clients::through(caddy.address());
     clients.go_on().await;
     replicas.gateways[0].kill().await;
     clients.go_on().await;

@@ -256,8 +256,6 @@ impl Setup {
         std::fs::write(path.join("proxy-secret"), PROXY_SECRET).expect("a file in a new folder");
         let [https, http, metrics, certificates] = [None, None, self.metrics_port, None]
             .map(|port| SocketAddr::new(self.bind, port.unwrap_or_else(|| free_port(self.bind))));
-        // A client that finds this Caddy by its port names the port in `Host`.
-        let aliases: Vec<String> = self.sites.iter().map(|site| format!("{site}:{}", https.port())).collect();
         let mut command = Command::new(binary);
         command
             .args(["run", "--adapter", "caddyfile", "--config"])
@@ -265,7 +263,6 @@ impl Setup {
             .env_clear()
             .envs(environment(path))
             .env("CADDY_SITES", self.sites.join(" "))
-            .env("CADDY_ALIASES", aliases.join(" "))
             .env("CADDY_BIND", self.bind.to_string())
             .env("CADDY_CERTIFICATES_BIND", self.bind.to_string())
             .env("CADDY_CERTIFICATES_PORT", certificates.port().to_string())

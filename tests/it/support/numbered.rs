@@ -64,6 +64,8 @@ pub struct Sender {
     end: u64,
     next: u64,
     connection: Option<(SocketAddr, Connection)>,
+    /// See [`Sender::balanced`].
+    balanced: bool,
     edge: Option<Edge>,
     pause: Option<Duration>,
     counts: Arc<Counts>,
@@ -104,6 +106,7 @@ impl Sender {
             end: (place + 1) * each,
             next: place * each,
             connection: None,
+            balanced: false,
             edge: None,
             pause: None,
             counts: Arc::clone(counts),
@@ -113,9 +116,16 @@ impl Sender {
         }
     }
 
-    /// Through an edge that serves `host` with TLS, whoever has signed its certificate. A connection stays where it is until the other end asks for another, as
-    /// behind a load balancer, whatever the address is by then.
+    /// Behind a load balancer, who is there for its clients at every moment: a connection stays with whom it is until the other end asks for another, whatever
+    /// the address is by then; and that there is nobody to send to is a failure.
+    pub fn balanced(mut self) -> Self {
+        self.balanced = true;
+        self
+    }
+
+    /// Through an edge that serves `host` with TLS, whoever has signed its certificate; [`Sender::balanced`].
     pub fn through(mut self, host: &str) -> Self {
+        self.balanced = true;
         let mut tls = SslConnector::builder(SslMethod::tls_client()).expect("OpenSSL has a TLS client");
         tls.set_verify(SslVerifyMode::NONE);
         self.edge = Some(Edge { host: host.to_owned(), tls: tls.build() });
@@ -142,12 +152,11 @@ impl Sender {
     /// answer but 202 and 503, and those of a proxy.
     pub fn send(&mut self, to: SocketAddr, count: u64) -> Option<Fate> {
         let mut connection = match self.connection.take() {
-            Some((address, connection)) if address == to || self.edge.is_some() => connection,
+            Some((address, connection)) if address == to || self.balanced => connection,
             _ => match self.connect(to) {
                 Ok(connection) => connection,
                 Err(error) => {
-                    // Of a gateway that is being restarted nothing else is expected; an edge is there for its clients at every moment.
-                    if self.edge.is_some() {
+                    if self.balanced {
                         self.failures.push(format!("{} before {}: no connection: {error}", self.tenant(), self.next));
                     }
                     return None;

@@ -93,7 +93,8 @@ async fn what_may_have_reached_a_gateway_is_not_sent_to_another() {
     };
     let (one, two) = (breaking(), breaking());
     let caddy = Caddy::for_sites(&[HOST]).gateways(&[one.address(), two.address()], one.address().port()).start().await;
-    let answer = caddy.request(HOST, "POST", &keyed(), &[("Origin", ORIGIN)], b"{}");
+    // An empty body could be sent again, and a test of one that cannot would prove nothing.
+    let answer = caddy.request(HOST, "POST", &keyed(), &[("Origin", ORIGIN)], b"");
     assert_eq!((answer.status, answer.header("retry-after")), (502, Some("5")), "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN));
     assert_eq!(posts(&one).len() + posts(&two).len(), 1);

@@ -67,7 +67,20 @@ async fn made_up_hosts_are_turned_away_and_make_no_series() {
         let name = format!("n{number}.app.test");
         let under = format!("n{number}.{HOST}");
         let dotted = format!("{HOST}.");
-        [port, name, under, dotted, format!("{HOST}:{number}"), format!("n{number}"), format!("[::{number}]")]
+        // What a number that is compared as a number would let through.
+        let zeros = format!("{HOST}:{}443", "0".repeat(number + 1));
+        let twice = format!("{HOST}:443{}", ":443".repeat(number + 1));
+        [
+            port,
+            name,
+            under,
+            dotted,
+            zeros,
+            twice,
+            format!("{HOST}:{number}"),
+            format!("n{number}"),
+            format!("[::{number}]"),
+        ]
     };
     for number in 0..20 {
         for host in made_up(number) {
@@ -83,7 +96,19 @@ async fn made_up_hosts_are_turned_away_and_make_no_series() {
     assert!(hosts.iter().all(|host| host == HOST || host == "_other"), "{hosts:?}");
     // `_other` itself, of the listeners without TLS, is all that came to be.
     let grown = metrics.lines().count() - before;
-    assert!(grown < 150, "{grown} lines more for {} hosts", 7 * 20);
+    assert!(grown < 150, "{grown} lines more for {} hosts", 9 * 20);
+}
+
+#[tokio::test]
+async fn the_port_that_is_served_and_443_are_the_sites_own() {
+    let caddy = Caddy::for_sites(&[HOST, "*.under.test"]).app(Service::app().address()).start().await;
+    let port = caddy.address().port();
+    let served = [HOST.to_owned(), format!("{HOST}:443"), format!("{HOST}:{port}"), "a.under.test:443".to_owned()];
+    for host in &served {
+        let answer = caddy.connect(HOST).exchange(request_bytes(host, "GET", "/", &[], b""));
+        assert_eq!(answer.status, 200, "{host}: {}", answer.text());
+    }
+    assert_eq!(counted(&caddy).into_keys().collect::<BTreeSet<_>>(), BTreeSet::from(served));
 }
 
 #[tokio::test]

@@ -28,11 +28,21 @@ pub struct Kept {
 }
 
 impl Clients {
+    /// Pages, that come by Caddy.
+    pub fn through(caddy: SocketAddr) -> Self {
+        Self::start(caddy, |sender| sender.through(HOST))
+    }
+
+    /// Backends inside of the cluster, that come by a Service, which begins with this gateway.
+    pub fn by_a_service(gateway: SocketAddr) -> Self {
+        Self::start(gateway, Sender::balanced)
+    }
+
     /// Most are busy; of the others each tenant has one whose connection is idle for most of the time, and one whose requests are slow to come.
-    pub fn start(caddy: SocketAddr) -> Self {
+    fn start(to: SocketAddr, way: impl Fn(Sender) -> Sender) -> Self {
         let counts = Arc::default();
         let client = |key, place| {
-            let sender = Sender::among(key, place, EACH, &counts).through(HOST);
+            let sender = way(Sender::among(key, place, EACH, &counts));
             match place {
                 0 => (sender, Pace { events: 1..=3, every_ms: 500..=4_000 }),
                 1 => {
@@ -43,12 +53,12 @@ impl Clients {
         };
         let clients: Vec<_> =
             (0..EACH).flat_map(|place| [client(ACME_KEY, place), client(GLOBEX_KEY, place)]).collect();
-        Self { load: Load::start(caddy, clients), counts }
+        Self { load: Load::start(to, clients), counts }
     }
 
     /// New connections go elsewhere from now on.
-    pub fn direct(&self, caddy: SocketAddr) {
-        self.load.direct(Some(caddy));
+    pub fn direct(&self, to: SocketAddr) {
+        self.load.direct(Some(to));
     }
 
     /// Waits until a good deal more was acknowledged.

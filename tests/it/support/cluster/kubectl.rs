@@ -39,6 +39,21 @@ impl Cluster {
         Ran { code: status.code(), stdout: read(&stdout), stderr: read(&stderr) }
     }
 
+    /// A program that finds kubectl on its PATH, and this cluster, as the administrator, by it.
+    pub fn command(&self, program: &Path) -> Command {
+        let own = self.kubectl.parent().expect("a binary lies in a folder").to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(own).chain(std::env::split_paths(&path));
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", std::env::join_paths(folders).expect("folders of a PATH make a PATH"))
+            .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.folder.path().join("admin.kubeconfig"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        command
+    }
+
     /// Runs it as the administrator, and fails the test unless it succeeds. Returns what it printed.
     #[track_caller]
     pub fn done(&self, arguments: &[&str]) -> impl Future<Output = String> {
