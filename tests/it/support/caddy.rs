@@ -3,7 +3,7 @@
 use super::gateway::Gateway;
 use super::http::{self, Answer, Connection};
 use super::process::Process;
-use super::server_binary;
+use super::{eventually, server_binary};
 use openssl::ssl::{SslConnector, SslMethod};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -27,6 +27,20 @@ pub const CADDY_ADDRESS: &str = "127.0.0.1";
 /// The folder of Caddy's files.
 pub fn caddy_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s/caddy")
+}
+
+/// A copy of that folder with `now` in place of `was` in its Caddyfile, where it must stand: what an operator would edit.
+pub fn edited(was: &str, now: &str) -> TempDir {
+    let folder = TempDir::with_prefix("tagline-caddyfile-").expect("a temporary folder");
+    for name in ["Caddyfile", "common.caddy"] {
+        std::fs::copy(caddy_folder().join(name), folder.path().join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let file = folder.path().join("Caddyfile");
+    let original = std::fs::read_to_string(&file).expect("a file that was just written");
+    assert!(original.contains(was), "k8s/caddy/Caddyfile has no `{was}`");
+    std::fs::write(&file, original.replacen(was, now, 1)).expect("a file in a new folder");
+    folder
 }
 
 /// What a Caddy is started with.
@@ -179,6 +193,17 @@ impl Caddy {
     /// Sends it a signal, by name.
     pub fn signal(&mut self, name: &str) {
         self.process.signal(name);
+    }
+
+    /// Has it read its files again, and waits until its log says how that went.
+    pub async fn reload(&mut self, says: &str) {
+        let before = self.log().len();
+        self.signal("USR1");
+        eventually(START, || async {
+            let told = self.log()[before..].iter().any(|line| line["msg"] == says);
+            if told { Ok(()) } else { Err(format!("the log does not say: {says}")) }
+        })
+        .await;
     }
 
     /// Asks it to stop as Kubernetes does.
