@@ -164,6 +164,19 @@ impl Connection {
         }
     }
 
+    /// Reads so many bytes of what is no HTTP any more; fails the test when they do not come.
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).unwrap_or_else(|error| panic!("{length} bytes: {error}"));
+        bytes
+    }
+
+    /// Sends a request that asks for another protocol, and reads the answer's head: its status. What follows is [`Connection::take`]'s.
+    pub fn upgrade(&mut self, request: impl AsRef<[u8]>) -> u16 {
+        let answer = self.send(request).and_then(|()| self.receive_one());
+        answer.unwrap_or_else(|error| panic!("no answer: {error}")).status
+    }
+
     /// Whether the server has closed the connection (waits up to `within` for that).
     pub fn is_closed(&mut self, within: Duration) -> bool {
         let socket = self.stream.get_ref().socket();

@@ -1,6 +1,7 @@
 //! The files themselves, by Caddy's own judgement.
 
 use crate::support::caddy::{caddy_command, caddy_folder};
+use std::collections::BTreeMap;
 use std::process::Output;
 
 /// Variables as a reader fills them in, in each way that docs/edge.md knows.
@@ -60,4 +61,35 @@ fn a_variable_that_must_be_filled_in_is_missed_by_caddy_and_not_guessed() {
         &[("CADDY_SITES", "acme.app.example"), ("TELEMETRY_AUTH", "nobody")],
     );
     assert!(said(&output).contains("verified-by-nobody"), "{}", said(&output));
+}
+
+#[test]
+fn every_variable_of_the_files_is_in_the_documentation_with_its_default_and_no_other() {
+    let files: String =
+        ["Caddyfile", "common.caddy"].map(|name| std::fs::read_to_string(caddy_folder().join(name)).unwrap()).concat();
+    let mut used = BTreeMap::new();
+    for placeholder in files.split("{$").skip(1) {
+        let (name, default) = placeholder
+            .split_once('}')
+            .unwrap()
+            .0
+            .split_once(':')
+            .unwrap_or_else(|| (placeholder.split_once('}').unwrap().0, ""));
+        let default = used.entry(name.to_owned()).or_insert_with(|| default.to_owned()).clone();
+        assert!(files.contains(&format!("{{${name}:{default}}}")) || default.is_empty(), "{name} has two defaults");
+    }
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/edge.md")).unwrap();
+    let table = page.split_once("## Caddy\n").unwrap().1.split_once("### Who answers what").unwrap().0;
+    let mut documented = BTreeMap::new();
+    for row in table.lines().filter(|row| row.starts_with("| `")) {
+        let mut cells = row.split('|').skip(1).map(str::trim);
+        let words = |cell: &str| cell.split(", ").map(|word| word.trim_matches('`').to_owned()).collect::<Vec<_>>();
+        let (names, defaults) = (words(cells.next().unwrap()), words(cells.next().unwrap()));
+        for (number, name) in names.into_iter().enumerate() {
+            // What is said in words is no default of the file.
+            let default = defaults.get(number).filter(|default| !default.contains(' ')).cloned().unwrap_or_default();
+            documented.insert(name, default);
+        }
+    }
+    assert_eq!(documented, used);
 }

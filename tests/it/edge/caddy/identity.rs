@@ -1,7 +1,7 @@
 //! Who a client is, it does not say by headers: whatever it sends, its own tenant and its own address are stored.
 
 use super::{Edge, HOST, event, keyed};
-use crate::support::caddy::PROXY_SECRET;
+use crate::support::caddy::{PROXY_SECRET, edited};
 use std::net::{IpAddr, Ipv4Addr};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
@@ -139,5 +139,24 @@ async fn the_app_is_told_nothing_of_a_clients_identity_but_by_caddy() {
                 "{what}: {name}: {value}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn behind_another_proxy_that_is_named_the_client_is_the_one_before_it_and_still_one_address() {
+    let folder = edited("name edge", "name edge\n\t\ttrusted_proxies static 127.0.0.4/32\n\t\ttrusted_proxies_strict");
+    let edge = Edge::start_with(|setup| setup.file(folder.path().join("Caddyfile"))).await;
+    let named = vec!["X-Forwarded-For: 198.51.100.1, 203.0.113.7".to_owned()];
+    for (from, client) in [([127, 0, 0, 4], "203.0.113.7"), ([127, 0, 0, 3], "127.0.0.3")] {
+        let ask = |target: &str, body: &str| {
+            edge.caddy.connect_from(IpAddr::from(from), HOST).exchange(request(target, &named, body))
+        };
+        assert_eq!(ask("/page", "").status, 200);
+        assert_eq!(edge.app.last().header("X-Forwarded-For"), Some(client));
+        assert_eq!(ask(&keyed(), &event(client).to_string()).status, 202);
+    }
+    edge.gateway.delivered("acme", 2).await;
+    for point in edge.bucket.rows("frontend_performance").await {
+        assert_eq!(point.get("client_address"), Some(point.text("session_id")));
     }
 }

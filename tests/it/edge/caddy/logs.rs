@@ -71,7 +71,7 @@ async fn no_credential_stands_in_any_log_line_whoever_answered() {
 
     edge.caddy.sigterm();
     edge.caddy.wait_exit(Duration::from_secs(30)).await;
-    assert!(edge.caddy.access_log().len() >= 4 * asked + 1, "every request has its line");
+    assert!(edge.caddy.access_log().len() > 4 * asked, "every request has its line");
     let log = edge.caddy.log_text();
     assert!(!log.contains(PROXY_SECRET), "Caddy's own secret");
     for (place, secret) in SECRETS {

@@ -1,10 +1,12 @@
 //! Which requests are telemetry, and what either side is told.
 
 use super::{Edge, HOST, behind_caddy, event, keyed};
-use crate::support::caddy::{PROXY_SECRET, request_bytes};
+use crate::support::caddy::{PROXY_SECRET, edited, request_bytes};
 use crate::support::service::{Reply, Service};
 use crate::support::{ACME_KEY, Caddy, Gateway, config_for, influx};
 use serde_json::json;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -124,4 +126,60 @@ async fn a_rotated_proxy_secret_is_used_by_the_next_request() {
     let rows = bucket.rows("frontend_performance").await;
     let of = |session: &str| rows.iter().find(|row| row.text("session_id") == session).unwrap().get("client_address");
     assert_eq!((of("before"), of("after")), (None, Some("127.0.0.3")));
+}
+
+/// An app that speaks a protocol of its own once a request's head is there.
+fn app_that(speaks: impl Fn(&mut BufReader<TcpStream>) -> std::io::Result<()> + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let mut client = BufReader::new(client);
+            let mut line = String::new();
+            while client.read_line(&mut line).is_ok_and(|length| length > 2) {
+                line.clear();
+            }
+            // A client that goes away in the middle is its own trouble.
+            let _ = speaks(&mut client);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_websocket_of_the_app_goes_through_both_ways() {
+    let app = app_that(|client| {
+        client
+            .get_mut()
+            .write_all(b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello")?;
+        let mut said = [0; 4];
+        client.read_exact(&mut said)?;
+        client.get_mut().write_all(&said)
+    });
+    let caddy = Caddy::for_sites(&[HOST]).app(app).start().await;
+    let mut connection = caddy.connect(HOST);
+    let request = format!(
+        "GET /socket HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    assert_eq!(connection.upgrade(request), 101);
+    assert_eq!(connection.take(5), b"hello");
+    connection.send(b"ping").unwrap();
+    assert_eq!(connection.take(4), b"ping");
+}
+
+#[tokio::test]
+async fn a_stream_of_the_app_may_be_silent_for_longer_than_a_piece_of_it_may_take() {
+    let silence = std::time::Duration::from_secs(4);
+    let app = app_that(move |client| {
+        client
+            .get_mut()
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: 1\n\n")?;
+        std::thread::sleep(silence);
+        client.get_mut().write_all(b"data: 2\n\n")
+    });
+    // The file's own limit is a minute.
+    let folder = edited("write_idle 60s", "write_idle 2s");
+    let caddy = Caddy::for_sites(&[HOST]).app(app).file(folder.path().join("Caddyfile")).start().await;
+    let answer = caddy.request(HOST, "GET", "/events", &[], b"");
+    assert_eq!(answer.text(), "data: 1\n\ndata: 2\n\n");
 }

@@ -1,7 +1,7 @@
 //! SIGTERM and SIGUSR1: how Caddy goes, and how it takes a changed file.
 
 use super::{Edge, HOST};
-use crate::support::caddy::caddy_folder;
+use crate::support::caddy::edited;
 use crate::support::service::{Reply, Service};
 use crate::support::{Caddy, eventually, http};
 use std::time::Duration;
@@ -40,10 +40,7 @@ async fn while_it_goes_it_says_so_serves_on_and_ends_what_is_in_flight() {
 
 #[tokio::test]
 async fn sigusr1_takes_a_changed_file_and_a_wrong_one_changes_nothing() {
-    let folder = tempfile::TempDir::with_prefix("tagline-caddyfile-").unwrap();
-    for name in ["Caddyfile", "common.caddy"] {
-        std::fs::copy(caddy_folder().join(name), folder.path().join(name)).unwrap();
-    }
+    let folder = edited("", "");
     let file = folder.path().join("Caddyfile");
     let app = Service::app();
     let mut caddy = Caddy::for_sites(&[HOST]).app(app.address()).file(&file).start().await;
@@ -58,14 +55,8 @@ async fn sigusr1_takes_a_changed_file_and_a_wrong_one_changes_nothing() {
         ("{$CADDY_SITES} {\n\tno_such_directive\n}\n", "failed to reload config from file", "back soon"),
         (original.as_str(), "successfully reloaded config from file", "the app"),
     ] {
-        let before = caddy.log().len();
         std::fs::write(&file, content).unwrap();
-        caddy.signal("USR1");
-        eventually(Duration::from_secs(20), || async {
-            let told = caddy.log()[before..].iter().any(|line| line["msg"] == says);
-            if told { Ok(()) } else { Err(format!("the log does not say: {says}")) }
-        })
-        .await;
+        caddy.reload(says).await;
         assert_eq!(page(&caddy), seen, "{says}");
     }
 }

@@ -1,7 +1,7 @@
 //! TLS: certificates of its own authority or of files, HTTP/2, and plain HTTP that is sent there.
 
 use super::{Edge, HOST};
-use crate::support::authority::Authority;
+use crate::support::authority::{Authority, Issued};
 use crate::support::service::Service;
 use crate::support::{Caddy, http};
 use openssl::ssl::{SslConnector, SslMethod, SslVersion};
@@ -67,16 +67,18 @@ async fn plain_http_is_sent_to_https_without_the_port_that_only_the_pod_knows() 
 }
 
 #[tokio::test]
-async fn certificates_of_files_are_served_for_listed_hosts_under_a_wildcard() {
-    let authority = Authority::new();
-    let app = Service::app();
-    let issued = authority.issue("*.app.test");
+async fn certificates_of_files_are_served_for_listed_hosts_under_a_wildcard_and_renewed_at_sigusr1() {
+    let (authority, app) = (Authority::new(), Service::app());
     let folder = tempfile::TempDir::with_prefix("tagline-tls-").unwrap();
-    for (name, pem) in [("tls.crt", issued.certificate), ("tls.key", issued.key), ("ca.crt", authority.certificate())] {
-        std::fs::write(folder.path().join(name), pem).unwrap();
-    }
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let caddy = Caddy::for_sites(&[HOST, "globex.app.test"])
+    let write = |issued: &Issued| {
+        std::fs::write(path("tls.crt"), &issued.certificate).unwrap();
+        std::fs::write(path("tls.key"), &issued.key).unwrap();
+    };
+    let first = authority.issue("*.app.test");
+    write(&first);
+    std::fs::write(path("ca.crt"), authority.certificate()).unwrap();
+    let mut caddy = Caddy::for_sites(&[HOST, "globex.app.test"])
         .variable("CADDY_TLS", format!("{} {}", path("tls.crt"), path("tls.key")))
         .trusting(path("ca.crt"))
         .app(app.address())
@@ -84,8 +86,23 @@ async fn certificates_of_files_are_served_for_listed_hosts_under_a_wildcard() {
         .await;
     for host in [HOST, "globex.app.test"] {
         assert_eq!(caddy.request(host, "GET", "/", &[], b"").status, 200, "{host}");
+        assert_eq!(shown(&caddy, host), first.certificate, "{host}");
     }
     // The certificate would do for it; the list does not.
     assert_eq!(caddy.request("initech.app.test", "GET", "/", &[], b"").status, 421);
-    assert_eq!(caddy.access_log().len(), 3);
+
+    let renewed = authority.issue("*.app.test");
+    write(&renewed);
+    assert_eq!(shown(&caddy, HOST), first.certificate, "nobody told it yet");
+    caddy.reload("successfully reloaded config from file").await;
+    assert_eq!(shown(&caddy, HOST), renewed.certificate);
+    assert_eq!(caddy.request(HOST, "GET", "/", &[], b"").status, 200);
+}
+
+/// The certificate that is shown for a name (PEM).
+fn shown(caddy: &Caddy, name: &str) -> Vec<u8> {
+    let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
+    connector.set_ca_file(caddy.authority_file()).unwrap();
+    let stream = connector.build().connect(name, TcpStream::connect(caddy.address()).unwrap()).unwrap();
+    stream.ssl().peer_certificate().expect("a server shows one").to_pem().unwrap()
 }
