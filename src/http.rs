@@ -111,7 +111,7 @@ fn public_server(
             .app_data(web::Data::from(Arc::clone(&state)))
             .wrap(from_fn(border::keep_alive_and_observe))
             .wrap(cors())
-            .wrap(from_fn(border::without_a_preflights_body))
+            .wrap(from_fn(border::around_preflights))
             .wrap(security::public())
             .configure(ingest::routes)
             .configure(playground::routes)

@@ -1,4 +1,4 @@
-//! What surrounds every public request: keep-alive for refused ones and until the drain, and the request metrics.
+//! What surrounds every public request: keep-alive, for refused ones too and until the drain, and the request metrics.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -59,35 +59,35 @@ pub async fn keep_alive_and_observe(
         // Whether it was drained or the bound was hit: the answer goes out either way.
         let _ = tokio::time::timeout(DRAIN_TIME, drain(body.clone())).await;
     }
-    let mut answered = answered.map(ServiceResponse::map_into_boxed_body);
-    if let Some(state) = state {
-        if is_ingest {
-            state.metrics.request(status.as_u16(), monotonic().saturating_duration_since(started));
-        }
-        if let Ok(answer) = &mut answered {
-            until_the_drain(&state, answer);
-        }
+    if let (true, Some(state)) = (is_ingest, state) {
+        state.metrics.request(status.as_u16(), monotonic().saturating_duration_since(started));
     }
+    let answered = answered.map(ServiceResponse::map_into_boxed_body);
     if body.ended() { answered } else { answered.map(|answer| closing(answer, body)) }
 }
 
 /// While draining, each answer ends its connection. Whoever keeps one open would otherwise still hold it when the listener stops, and the next request on it
 /// would cross our closing: to the client a reset, of which nobody knows what became. So it leaves between two requests, and its next connection goes where
 /// the load balancer says.
-fn until_the_drain(state: &State, answer: &mut ServiceResponse) {
-    if state.readiness.lifecycle.stage() == Stage::Draining {
+fn until_the_drain(answer: &mut ServiceResponse) {
+    let state = answer.request().app_data::<web::Data<State>>();
+    if state.is_some_and(|state| state.readiness.lifecycle.stage() == Stage::Draining) {
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
 }
 
-/// OPTIONS has no body of use, and a preflight is answered before anybody could look at one: the connection ends with the answer.
-pub async fn without_a_preflights_body(
+/// OPTIONS has no body of use, and a preflight is answered before anybody could look at one: the connection ends with the answer. So it does with every
+/// answer while the gateway drains.
+pub async fn around_preflights(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let unread = if request.method() == Method::OPTIONS { request.take_payload() } else { Payload::None };
     let body = SharedBody::of(unread);
-    let answered = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    let mut answered = next.call(request).await.map(ServiceResponse::map_into_boxed_body);
+    if let Ok(answer) = &mut answered {
+        until_the_drain(answer);
+    }
     if body.ended() { answered } else { answered.map(|answer| closing(answer, body)) }
 }
 

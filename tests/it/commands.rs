@@ -44,7 +44,7 @@ async fn help_of_every_command_has_examples_and_ends_with_0() {
 #[tokio::test]
 async fn wrong_arguments_end_with_2_and_say_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [&[&str]; 11] = [
+    let wrong: [&[&str]; 13] = [
         &["no-such-command"],
         &["serve", "--no-such-option"],
         &["check", "surplus"],
@@ -54,6 +54,8 @@ async fn wrong_arguments_end_with_2_and_say_what_is_wrong() {
         &["token", "--tenant", "not a tenant!", "--write-key"],
         &["setup", "--retention", "soon"],
         &["replay", "--rate", "0"],
+        &["replay", "--wait", "soon"],
+        &["replay", "--dry-run", "--delete-sent"],
         &["spool", "--no-such-option"],
         &["spool", "--config", "no-such-file.toml"],
     ];

@@ -78,11 +78,11 @@ async fn while_draining_it_is_not_ready_still_accepts_and_delivers_everything_be
     assert!(spill_files(&gateway).is_empty());
 }
 
-/// A request on a connection that stays; `body` is of acme's.
+/// A request of a page, on a connection that stays.
 fn keeping(connection: &mut Connection, method: &str, target: &str, body: &str) -> Answer {
+    let head = "Host: gateway\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: POST";
     let length = body.len();
-    connection
-        .exchange(format!("{method} {target} HTTP/1.1\r\nHost: gateway\r\nContent-Length: {length}\r\n\r\n{body}"))
+    connection.exchange(format!("{method} {target} HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}"))
 }
 
 #[tokio::test]
@@ -91,12 +91,13 @@ async fn while_draining_each_answer_ends_its_connection_so_that_no_request_meets
     let mut gateway = Gateway::start_with(&config_for(&bucket), &[("TAGLINE__SERVER__DRAIN_DELAY", "3s")]).await;
     let body = json!([event(now_ms(), 1)]).to_string();
     let ingest = format!("/v1/telemetry/{ACME_KEY}");
-    // Taken, refused by the handler, refused before it, and no telemetry at all.
+    // Taken, refused by the handler, refused before it, a preflight, and no telemetry at all.
     let requests = [
         ("POST", ingest.as_str(), body.as_str(), 202),
         ("POST", ingest.as_str(), "no JSON", 400),
         ("POST", "/v1/telemetry/no-such-key-0123456789", body.as_str(), 401),
         ("PUT", ingest.as_str(), body.as_str(), 405),
+        ("OPTIONS", ingest.as_str(), "", 200),
         ("GET", "/healthz", "", 200),
     ];
     let mut kept = requests.map(|request| (Connection::open(gateway.address()), request));

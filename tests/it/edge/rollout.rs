@@ -4,6 +4,7 @@
 //! its own with the same ports. They are replaced one after the other by the steps, and in the times, that Kubernetes takes with `k8s/base`; then Caddy is.
 //! The clients keep their connections, some of them idle for longer than a replacement takes: no request fails, nothing is lost, nothing is stored twice.
 
+mod http2;
 mod load;
 mod times;
 
