@@ -4,10 +4,13 @@
 //! finds nothing there checks nothing.
 
 mod build;
+mod demo;
 mod images;
+mod mounted;
 mod mutations;
 mod pods;
 mod ports;
+mod programs;
 mod references;
 mod selectors;
 mod settings;
@@ -15,7 +18,7 @@ mod times;
 mod variables;
 mod ways;
 
-use crate::support::manifests::{MONITORED, Manifests, OVERLAYS, manifests};
+use crate::support::manifests::{EXTENDED, Manifests, OVERLAYS, manifests};
 
 /// Tells what is wrong, a line for each fault.
 type Check = fn(&Manifests) -> Vec<String>;
@@ -41,7 +44,7 @@ const CHECKS: [(&str, Check); 15] = [
 #[test]
 fn what_one_file_uses_stands_in_the_other() {
     let mut faults = Vec::new();
-    for overlay in OVERLAYS.into_iter().chain([MONITORED]) {
+    for overlay in OVERLAYS.into_iter().chain([EXTENDED]) {
         for (name, check) in CHECKS {
             faults.extend(check(manifests(overlay)).into_iter().map(|fault| format!("{overlay}, {name}: {fault}")));
         }

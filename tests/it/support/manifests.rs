@@ -15,8 +15,8 @@ use tempfile::TempDir;
 /// The overlays that a reader deploys.
 pub const OVERLAYS: [&str; 2] = ["aks", "local"];
 
-/// The overlay `aks` with the component for the Prometheus operator, which it takes as the component's own comment says.
-pub const MONITORED: &str = "aks with prometheus-operator";
+/// The overlay `aks` with every component that one may add, taken as the components' own comments say.
+pub const EXTENDED: &str = "aks with all components";
 
 /// The namespace that everything is in.
 pub const NAMESPACE: &str = "tagline";
@@ -27,17 +27,16 @@ pub struct Manifests {
     pub objects: Vec<Value>,
 }
 
-/// An overlay as it stands in the repository, or [`MONITORED`]; built once.
+/// An overlay as it stands in the repository, or [`EXTENDED`]; built once.
 pub fn manifests(overlay: &str) -> &'static Manifests {
     static BUILT: OnceLock<Vec<(&str, Manifests)>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let sources = Sources::copy();
         let read = |overlay: &str| Manifests::read(&sources.build(&format!("overlays/{overlay}")));
         let mut built: Vec<_> = OVERLAYS.map(|overlay| (overlay, read(overlay))).into();
-        let components = "components:\n";
-        let more = format!("{components}  - ../../components/prometheus-operator\n");
-        sources.edit("overlays/aks/kustomization.yaml", components, &more);
-        built.push((MONITORED, read("aks")));
+        sources.add("overlays/aks", &["prometheus-operator", "forward-auth"]);
+        sources.edit("overlays/aks/values.env", "INSTANCE=", "AUTH_UPSTREAM=verifier.identity.svc:9000\nINSTANCE=");
+        built.push((EXTENDED, read("aks")));
         built
     });
     let found = built.iter().find(|(name, _)| *name == overlay);
@@ -81,14 +80,26 @@ impl Sources {
         fs::write(&path, text.replace(old, new)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
+    /// Adds components to an overlay of the copy.
+    pub fn add(&self, overlay: &str, components: &[&str]) {
+        let list = "components:\n".to_owned();
+        let more = components.iter().fold(list.clone(), |more, name| more + &format!("  - ../../components/{name}\n"));
+        self.edit(&format!("{overlay}/kustomization.yaml"), &list, &more);
+    }
+
     /// `kustomize build` of a folder below `k8s/`.
     pub fn build(&self, name: &str) -> String {
+        self.try_build(name).unwrap_or_else(|said| panic!("{said}"))
+    }
+
+    /// The same, or what kustomize says against it.
+    pub fn try_build(&self, name: &str) -> Result<String, String> {
         output("kustomize", &["build"], &self.path(name), "")
     }
 
     /// The same by the kustomize that is in kubectl, which `kubectl apply -k` uses.
     pub fn build_with_kubectl(&self, name: &str) -> String {
-        output("kubectl", &["kustomize"], &self.path(name), "")
+        output("kubectl", &["kustomize"], &self.path(name), "").unwrap_or_else(|said| panic!("{said}"))
     }
 }
 
@@ -96,7 +107,7 @@ impl Manifests {
     /// Reads what kustomize wrote, with the eyes of kubectl, which needs no cluster for that.
     pub fn read(yaml: &str) -> Self {
         let patch = ["patch", "--local", "--type=merge", "--patch={}", "--output=json", "--filename"];
-        let json = output("kubectl", &patch, Path::new("-"), yaml);
+        let json = output("kubectl", &patch, Path::new("-"), yaml).unwrap_or_else(|said| panic!("{said}"));
         let objects = serde_json::Deserializer::from_str(&json).into_iter();
         let objects: Vec<Value> = objects.map(|object| object.expect("kubectl writes JSON")).collect();
         assert!(!objects.is_empty(), "there is no object in:\n{yaml}");
@@ -210,8 +221,8 @@ fn is(object: &Value, kind: &str, name: &str) -> bool {
     object["kind"] == kind && (named == name || without_hash(named) == name)
 }
 
-/// What a program prints, with `input` on its stdin.
-fn output(program: &str, arguments: &[&str], operand: &Path, input: &str) -> String {
+/// What a program prints, with `input` on its stdin; or what it says when it fails.
+fn output(program: &str, arguments: &[&str], operand: &Path, input: &str) -> Result<String, String> {
     let binary = server_binary(program).unwrap_or_else(|error| panic!("{error}"));
     let mut child = Command::new(binary)
         .args(arguments)
@@ -228,9 +239,11 @@ fn output(program: &str, arguments: &[&str], operand: &Path, input: &str) -> Str
         scope.spawn(move || stdin.write_all(input.as_bytes()).ok());
         child.wait_with_output().expect("a child can be waited for")
     });
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{program} {arguments:?} {}: {said}", operand.display());
-    String::from_utf8(ran.stdout).expect("YAML and JSON are UTF-8")
+    if !ran.status.success() {
+        let said = String::from_utf8_lossy(&ran.stderr);
+        return Err(format!("{program} {arguments:?} {}: {said}", operand.display()));
+    }
+    Ok(String::from_utf8(ran.stdout).expect("YAML and JSON are UTF-8"))
 }
 
 /// Copies a folder, but for the secrets that somebody may have made in it.

@@ -131,6 +131,19 @@ fn the_secrets_of_the_local_overlay_are_made_once_and_never_overwritten() {
     assert!(ignored.is_ok_and(|status| status.success()), "git would take the secrets");
 }
 
+/// What a component needs is said by the build, and not by a pod that does not start.
+#[test]
+fn forward_auth_without_its_value_is_refused_by_the_build() {
+    let sources = Sources::copy();
+    sources.add("overlays/aks", &["forward-auth"]);
+    let refused = sources.try_build("overlays/aks").expect_err("no AUTH_UPSTREAM is there");
+    assert!(refused.contains("data.AUTH_UPSTREAM"), "{refused}");
+    sources.edit("overlays/aks/values.env", "INSTANCE=", "AUTH_UPSTREAM=verifier.identity.svc:9000\nINSTANCE=");
+    let built = Manifests::read(&sources.build("overlays/aks"));
+    let way = built.get("NetworkPolicy", "caddy-to-auth").to_string();
+    assert!(way.contains("{\"kubernetes.io/metadata.name\":\"identity\"}"), "{way}");
+}
+
 /// A change of each value changes more than the ConfigMap that it stands in, or a container reads it by its name.
 #[test]
 fn each_value_that_a_reader_fills_in_reaches_its_place() {

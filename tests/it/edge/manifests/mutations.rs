@@ -5,7 +5,7 @@ mod pods;
 mod wiring;
 
 use super::CHECKS;
-use crate::support::manifests::{MONITORED, Manifests, manifests};
+use crate::support::manifests::{EXTENDED, Manifests, manifests};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -130,7 +130,7 @@ fn synced<'m>(all: &'m Manifests, faults: &mut Vec<String>) -> BTreeMap<&'m str,
 }
 
 /// The files that a class makes of what is in the vault: each object's alias, or its name.
-fn vault_files(class: &Value) -> Vec<String> {
+pub fn vault_files(class: &Value) -> Vec<String> {
     let objects = text(&class["spec"]["parameters"]["objects"]);
     let object = |part: &str| {
         let of = |key: &str| part.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "));

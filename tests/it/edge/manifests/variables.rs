@@ -3,17 +3,17 @@
 
 use crate::support::manifests::{Manifests, items, text};
 use regex::Regex;
-use std::collections::BTreeMap;
-
-/// The variables that a file reads, and whether it can do without.
-pub type Read = BTreeMap<String, bool>;
+use std::collections::BTreeSet;
 
 pub fn variables(all: &Manifests) -> Vec<String> {
     let mut faults = Vec::new();
     let caddy = caddy_files(all, &mut faults);
-    faults.extend(compare(all, "caddy", &read(&caddy, r#"(?<quoted>")?\{\$(?<name>[A-Z][A-Z0-9_]*)(?<default>:)?"#)));
+    // One that is not set is empty to Caddy. It can do without, but where the sites' names should stand.
+    let needed = names(&caddy, r"(?m)^\{\$(?<name>[A-Z][A-Z0-9_]*)\} \{");
+    faults.extend(compare(all, "caddy", &names(&caddy, r"\{\$(?<name>[A-Z][A-Z0-9_]*)"), &needed));
     let telegraf = all.value("telegraf-config", "telegraf.conf").unwrap_or_default();
-    faults.extend(compare(all, "telegraf", &read(telegraf, r"\$\{(?<name>[A-Z][A-Z0-9_]*)(?<default>:-)?")));
+    let needed = names(telegraf, r"\$\{(?<name>[A-Z][A-Z0-9_]*)(?::\?[^}]*)?\}");
+    faults.extend(compare(all, "telegraf", &names(telegraf, r"\$\{(?<name>[A-Z][A-Z0-9_]*)"), &needed));
     faults
 }
 
@@ -33,29 +33,24 @@ pub fn caddy_files(all: &Manifests, faults: &mut Vec<String>) -> String {
     together
 }
 
-/// What a text reads by `pattern`: with a default, or (in Caddy's files) in quotes, it may be missing. One place without a default is enough for a variable to be needed.
-fn read(file: &str, pattern: &str) -> Read {
+/// What a pattern finds in a text, as its group `name`.
+fn names(text: &str, pattern: &str) -> BTreeSet<String> {
     let pattern = Regex::new(pattern).expect("a pattern of this file");
-    let mut found = Read::new();
-    for captures in pattern.captures_iter(file) {
-        let has_default = ["default", "quoted"].iter().any(|group| captures.name(group).is_some());
-        found.entry(captures["name"].to_owned()).and_modify(|optional| *optional &= has_default).or_insert(has_default);
-    }
-    found
+    pattern.captures_iter(text).map(|captures| captures["name"].to_owned()).collect()
 }
 
-fn compare(all: &Manifests, name: &str, read: &Read) -> Vec<String> {
+fn compare(all: &Manifests, name: &str, known: &BTreeSet<String>, needed: &BTreeSet<String>) -> Vec<String> {
     let workload = all.workload(name);
-    let needed = read.iter().filter(|(_, optional)| !**optional).map(|(variable, _)| variable);
     let mut faults: Vec<_> = needed
+        .iter()
         .filter(|variable| workload.variable(variable).is_none())
         .map(|variable| format!("{name}'s files need {variable}, and the workload does not set it"))
         .collect();
-    if read.is_empty() {
-        faults.push(format!("{name}'s files read no variable at all"));
+    if needed.is_empty() {
+        faults.push(format!("{name}'s files need no variable at all"));
     }
     for variable in items(&workload.container()["env"]).iter().map(|variable| text(&variable["name"])) {
-        if !read.contains_key(variable) {
+        if !known.contains(variable) {
             faults.push(format!("{name} sets {variable}, which its files do not read"));
         }
     }

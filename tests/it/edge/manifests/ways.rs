@@ -62,6 +62,7 @@ fn ends(all: &Manifests) -> Vec<End> {
     add("system", Some("kube-system"), json!({ "k8s-app": "other" }), &[53, 443]);
     add("stranger", Some("elsewhere"), json!({ "app.kubernetes.io/name": "caddy" }), &[53, 80, 8080, 8081, 8086, 9180]);
     add("prometheus", Some("monitoring"), json!({ "app.kubernetes.io/name": "prometheus" }), &[9090]);
+    add("auth", Some("identity"), json!({ "app": "verifier" }), &[9000]);
     add("world", None, json!({}), &[53, 80, 443, 6443, 8086]);
     ends
 }
@@ -96,7 +97,10 @@ fn needed(all: &Manifests, ends: &[End]) -> BTreeSet<String> {
     if !outside.iter().any(|end| end.name == "app") {
         add("caddy", "app", &[8080]);
     }
-    // Only for who has the component.
+    // Only for who has these components.
+    if all.workload("caddy").environment(all, "TELEMETRY_AUTH") == Some("service") {
+        add("caddy", "auth", &[9000]);
+    }
     if all.all("PodMonitor").next().is_some() {
         add("prometheus", "tagline", &[8081]);
         add("prometheus", "caddy", &[9180]);

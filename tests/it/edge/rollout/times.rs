@@ -7,6 +7,9 @@ use std::time::Duration;
 /// seen within `drain_delay`.
 const FASTER: u32 = 2;
 
+/// What of `minReadySeconds` is for a cluster's DNS, which tells a pod's old address for so long. Here addresses stay.
+const DNS: Duration = Duration::from_secs(30);
+
 /// How long each step may take or must last.
 pub struct Times {
     pub pre_stop: Duration,
@@ -28,7 +31,7 @@ impl Times {
             drain_delay: behind(&gateway, &["name: TAGLINE__SERVER__DRAIN_DELAY", "value:"]),
             drain_timeout: behind(&gateway, &["name: TAGLINE__SERVER__DRAIN_TIMEOUT", "value:"]),
             grace: behind(&gateway, &["terminationGracePeriodSeconds:"]),
-            min_ready: behind(&gateway, &["minReadySeconds:"]),
+            min_ready: (seconds(&gateway, &["minReadySeconds:"]) - DNS) / FASTER,
             caddy_pre_stop: behind(&caddy, &["preStop:", "seconds:"]),
             caddy_shutdown_delay: behind(&caddyfile, &["shutdown_delay {$CADDY_SHUTDOWN_DELAY:"]),
             caddy_grace_period: behind(&caddyfile, &["grace_period {$CADDY_GRACE_PERIOD:"]),

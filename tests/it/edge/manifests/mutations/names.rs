@@ -1,6 +1,6 @@
 //! Faults of names: of what is mounted, referred to, run, and who it runs as.
 
-use super::{MONITORED, Mutation, caddy, gateway, pod, remove, telegraf, variable};
+use super::{EXTENDED, Mutation, caddy, gateway, pod, remove, telegraf, variable};
 use serde_json::json;
 
 pub const MUTATIONS: &[Mutation] = &[
@@ -85,12 +85,24 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     (
         "references",
-        MONITORED,
+        EXTENDED,
         |all| {
             all.get_mut("PodMonitor", "tagline")["spec"]["podMetricsEndpoints"][0]["authorization"]["credentials"]["key"] =
                 json!("token")
         },
         "PodMonitor tagline asks",
+    ),
+    (
+        "references",
+        EXTENDED,
+        |all| {
+            drop(
+                all.get_mut("ConfigMap", "tagline-values")["data"]
+                    .as_object_mut()
+                    .map(|data| data.remove("AUTH_UPSTREAM")),
+            )
+        },
+        "has no AUTH_UPSTREAM",
     ),
     ("accounts", "aks", |all| remove(all, "ServiceAccount", "caddy"), "which is not there"),
     (

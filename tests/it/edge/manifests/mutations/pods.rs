@@ -1,6 +1,6 @@
 //! Faults of what pods may do and get, and of whom they may speak with.
 
-use super::{MONITORED, Mutation, caddy, gateway, pod, remove, telegraf, variable};
+use super::{EXTENDED, Mutation, caddy, gateway, pod, remove, telegraf, variable};
 use serde_json::{Value, json};
 
 pub const MUTATIONS: &[Mutation] = &[
@@ -204,8 +204,9 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     (
         "ways",
-        MONITORED,
+        EXTENDED,
         |all| remove(all, "NetworkPolicy", "prometheus-to-gateway"),
         "prometheus -> tagline:8081 is shut",
     ),
+    ("ways", EXTENDED, |all| remove(all, "NetworkPolicy", "caddy-to-auth"), "caddy -> auth:9000 is shut"),
 ];

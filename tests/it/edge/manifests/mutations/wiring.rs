@@ -1,6 +1,6 @@
 //! Faults of ports, labels, variables and times.
 
-use super::{MONITORED, Mutation, caddy, edit, gateway, pod, remove, telegraf, unset, variable};
+use super::{EXTENDED, Mutation, caddy, edit, gateway, pod, remove, telegraf, unset, variable};
 use serde_json::json;
 
 pub const MUTATIONS: &[Mutation] = &[
@@ -63,13 +63,13 @@ pub const MUTATIONS: &[Mutation] = &[
     ),
     (
         "ports",
-        MONITORED,
+        EXTENDED,
         |all| all.get_mut("PodMonitor", "caddy")["spec"]["podMetricsEndpoints"][0]["port"] = json!("http-metrics"),
         "PodMonitor caddy scrapes",
     ),
     (
         "selectors",
-        MONITORED,
+        EXTENDED,
         |all| all.get_mut("PodMonitor", "tagline")["spec"]["selector"]["matchLabels"] = json!({}),
         "PodMonitor tagline selects",
     ),
@@ -235,5 +235,11 @@ pub const MUTATIONS: &[Mutation] = &[
         "aks",
         |all| all.get_mut("StatefulSet", "tagline")["spec"]["minReadySeconds"] = json!(30),
         "tagline is replaced after 30 s",
+    ),
+    (
+        "variables",
+        EXTENDED,
+        |all| variable(caddy(all), "AUTH_UPSTREAM")["name"] = json!("AUTH_SERVICE"),
+        "sets AUTH_SERVICE",
     ),
 ];
