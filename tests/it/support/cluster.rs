@@ -1,10 +1,10 @@
 //! A real Kubernetes API server with its etcd: schemas, admission, RBAC and server-side apply as on a cluster.
 //!
 //! Nothing else of Kubernetes runs. Controllers, scheduler and kubelet are the test: it makes the pods that a template describes,
-//! says on which node they are, and writes their status ([`Cluster::pods_of`], [`Cluster::set_status`]).
+//! says on which node they are, and writes their status ([`Cluster::template`], [`Cluster::runs`], [`Cluster::ends`]).
 //!
-//! Each test has a cluster of its own, since the manifests name their namespace themselves and a test takes rights away. It is up in
-//! 3 s. Both servers listen on a loopback address that no other process has, so that their ports need not be searched for.
+//! The manifests name their namespace themselves, so each overlay has a cluster of its own, as has a test that takes rights away. One is
+//! up in 3 s. Both servers listen on a loopback address that no other process has, so that their ports need not be searched for.
 
 mod kubectl;
 mod pods;

@@ -76,12 +76,6 @@ impl Cluster {
         }
     }
 
-    /// `kubectl apply --server-side -f` of these objects.
-    pub async fn apply(&self, objects: &Value) -> Ran {
-        let file = self.file("objects.json", &objects.to_string());
-        self.kubectl(&["apply", "--server-side", "-f", path(file.path())]).await
-    }
-
     /// `kubectl create -f` of these objects.
     pub async fn create(&self, objects: &Value) -> Ran {
         let file = self.file("objects.json", &objects.to_string());
