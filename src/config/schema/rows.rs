@@ -27,7 +27,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("server.admin_token", secret("admin_token_file", None), "", "What the admin listener asks for as `Authorization: Bearer`, but for `/healthz` and `/readyz`; 16 characters or more."),
     row("server.admin_token_file", Kind::File, "", "The same, in a file."),
     row("server.workers", Kind::Int(0, 1024), "", "HTTP workers; 0: one a core."),
-    row("server.drain_delay", Kind::Duration, "", "How long to go on accepting after SIGTERM, while load balancers notice; nothing in the dev profile."),
+    row("server.drain_delay", Kind::Duration, "", "How long to go on accepting after SIGTERM, while load balancers notice; each answer then ends its connection. Nothing in the dev profile."),
     row("server.drain_timeout", Kind::Duration, "", "How long flushing may take after that. The rest stays in the log for the next start (`fsync`), or is spilled to a file (`memory`)."),
     row("server.replicas", Kind::Replicas, "", "How many replicas share a tenant's rate: a number, or `dns:NAME`, as many as the name (a headless service) has addresses, looked up every 10 s."),
     row("server.max_body", Kind::Size(1024, GIB), "", "Largest body as received."),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod first_point;
+mod on_a_cluster;
 mod values;
 mod vault;
 

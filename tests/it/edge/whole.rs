@@ -18,11 +18,20 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// What `flux/queries/edge-and-frontend.flux` gives for this host, of this bucket instead of the usual one.
 async fn edge_and_frontend(bucket: &Bucket, host: &str) -> Vec<Row> {
+    edge_and_frontend_since(bucket, host, "-1h").await
+}
+
+/// The same, of another time than the last hour.
+async fn edge_and_frontend_since(bucket: &Bucket, host: &str, start: &str) -> Vec<Row> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("flux/queries/edge-and-frontend.flux");
-    let flux = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let usual = "\nbucket = \"app_observability\"\n";
-    assert_eq!(flux.matches(usual).count(), 1, "{}", file.display());
-    let flux = flux.replace(usual, &format!("\nbucket = {}\n", flux_string(bucket.name())));
+    let mut flux = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    for (usual, own) in [
+        ("\nbucket = \"app_observability\"\n", format!("\nbucket = {}\n", flux_string(bucket.name()))),
+        ("\nstart = -1h\n", format!("\nstart = {start}\n")),
+    ] {
+        assert_eq!(flux.matches(usual).count(), 1, "{usual:?} in {}", file.display());
+        flux = flux.replace(usual, &own);
+    }
     let rows = bucket.query(&flux).await;
     rows.into_iter().filter(|row| row.get("host") == Some(host)).collect()
 }

@@ -1,17 +1,20 @@
 //! Caddy with the very files of `k8s/caddy`: what differs in a test (ports, folders, who stands behind it) are variables.
 
+mod ports;
+
+pub use ports::free_port;
+
 use super::gateway::Gateway;
 use super::http::{self, Answer, Connection};
 use super::process::Process;
 use super::{eventually, server_binary};
 use openssl::ssl::{SslConnector, SslMethod};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
-use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -72,7 +75,7 @@ impl Caddy {
         Setup {
             file: caddy_folder().join("Caddyfile"),
             sites: sites.iter().map(|site| site.as_ref().to_owned()).collect(),
-            bind: own_address(),
+            bind: ports::own_address(),
             metrics_port: None,
             variables: BTreeMap::from([
                 ("CADDY_SHUTDOWN_DELAY".to_owned(), "0s".to_owned()),
@@ -379,23 +382,4 @@ fn trusting(authority: &Path) -> SslConnector {
     let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("OpenSSL has a TLS client");
     connector.set_ca_file(authority).unwrap_or_else(|error| panic!("{}: {error}", authority.display()));
     connector.build()
-}
-
-/// A loopback address of this test process alone. Caddy shares its ports (SO_REUSEPORT): on one address, Caddys of two test
-/// processes that picked the same port would answer for each other.
-fn own_address() -> IpAddr {
-    let [_, high, middle, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 64 | (high & 63), middle, low.max(1)).into()
-}
-
-/// A port that nobody has there, and that no other test of this process was given.
-pub fn free_port(address: IpAddr) -> u16 {
-    static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
-    loop {
-        let listener = TcpListener::bind((address, 0)).unwrap_or_else(|error| panic!("no port on {address}: {error}"));
-        let port = listener.local_addr().expect("a bound listener has an address").port();
-        if GIVEN.lock().expect("no holder panics").insert(port) {
-            return port;
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::{guide, section, shell_blocks};
 use crate::support::influx::Influx;
+use crate::support::manifests::manifests;
 use crate::support::{Caddy, Gateway, eventually};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -64,7 +65,8 @@ async fn the_commands_of_the_guide_bring_the_first_point_through_the_edge_into_i
     let environment: Vec<(&str, &str)> =
         variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(WIRING).collect();
     let gateway = Gateway::start_with(&settings, &environment).await;
-    let caddy = Caddy::for_sites(&["*.app.example"]).gateway(&gateway).start().await;
+    let sites = manifests("aks").value("tagline-values", "SITES").expect("the sites of values.env");
+    let caddy = Caddy::for_sites(&["*.app.example"]).variable("CADDY_SITES", sites).gateway(&gateway).start().await;
 
     // Step 8. What curl is told beside the guide's own words: where that name is, and whose certificate it has.
     let curlrc = format!(

@@ -1,6 +1,6 @@
 //! `flux/queries/edge-and-frontend.flux` over points whose answer can be reckoned by hand.
 
-use super::{Bucket, edge_and_frontend, influx, now_ms};
+use super::{Bucket, Row, edge_and_frontend, edge_and_frontend_since, influx, now_ms};
 
 const HOST: &str = "acme.app.test";
 
@@ -25,14 +25,22 @@ async fn pods_that_start_again_or_come_later_and_scrapes_on_the_minute_are_count
     let old = [(-15, 100), (0, 103), (15, 113), (45, 123), (60, 133), (75, 5), (105, 5)];
     counter(&bucket, minute, "status_code=200,instance=old", "count", &old).await;
     counter(&bucket, minute, "status_code=200,instance=new", "count", &[(15, 0), (30, 7), (45, 7)]).await;
+    // The scrape on the minute failed.
+    counter(&bucket, minute, "status_code=200,instance=busy", "count", &[(-15, 50), (15, 54)]).await;
     counter(&bucket, minute, "status_code=502,instance=new", "count", &[(15, 0), (30, 2), (45, 2)]).await;
 
     let rows = edge_and_frontend(&bucket, HOST).await;
-    let counted: Vec<_> =
-        rows.iter().map(|row| (row.nanos("_time") / 1_000_000_000 - minute, row.float("requests"))).collect();
-    assert_eq!(counted, [(-60, 3.0), (0, 39.0), (60, 5.0)], "{rows:?}");
+    let counted = |rows: &[Row]| -> Vec<(i64, f64)> {
+        rows.iter().map(|row| (row.nanos("_time") / 1_000_000_000 - minute, row.float("requests"))).collect()
+    };
+    assert_eq!(counted(&rows), [(-60, 3.0), (0, 43.0), (60, 5.0)], "{rows:?}");
     let errors: Vec<_> = rows.iter().map(|row| row.get("errors").unwrap_or("none")).collect();
     assert_eq!(errors, ["none", "2", "none"], "{rows:?}");
+
+    // From the middle of a minute on: all of that minute, its first difference too.
+    let start = minute + 30;
+    let rows = edge_and_frontend_since(&bucket, HOST, &format!("time(v: {start}000000000)")).await;
+    assert_eq!(counted(&rows), [(0, 43.0), (60, 5.0)], "{rows:?}");
 }
 
 #[tokio::test]
