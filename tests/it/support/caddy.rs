@@ -229,7 +229,7 @@ impl Drop for Caddy {
 }
 
 impl Setup {
-    /// By another file than `k8s/caddy/Caddyfile`, such as `k8s/caddy/forward-auth.caddy`.
+    /// By another file than `k8s/caddy/Caddyfile`, such as a copy that was [`edited`].
     pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = file.into();
         self
