@@ -41,7 +41,7 @@ async fn while_it_goes_it_says_so_serves_on_and_ends_what_is_in_flight() {
 
 #[tokio::test]
 async fn sigusr1_takes_a_changed_file_and_a_wrong_one_changes_nothing() {
-    let folder = edited("", "");
+    let folder = edited(&[]);
     let file = folder.path().join("Caddyfile");
     let app = Service::app();
     let mut caddy = Caddy::for_sites(&[HOST]).app(app.address()).file(&file).start().await;
