@@ -3,7 +3,7 @@
 use super::caddy::{HOST, behind_caddy, event, identity, keyed};
 use crate::support::caddy::{CADDY_ADDRESS, PROXY_SECRET, caddy_command, caddy_folder, request_bytes};
 use crate::support::service::{Reply, Service};
-use crate::support::{Answer, Bucket, Caddy, GLOBEX_KEY, Gateway, config_for, influx};
+use crate::support::{Answer, Bucket, Caddy, Gateway, config_for, influx};
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -106,11 +106,37 @@ async fn what_the_service_says_is_no_tenant_is_refused_and_so_is_a_key_of_anothe
     let answer = edge.send("/v1/telemetry", &["Cookie: session=initech".to_owned()], "s");
     assert_eq!((answer.status, &answer.json()["code"]), (403, &"tenant_unknown".into()));
     // A client's own key must prove the same tenant.
-    let lines = ["Cookie: session=acme".to_owned(), "Origin: https://globex.example".to_owned()];
-    let answer = edge.send(&format!("/v1/telemetry/{GLOBEX_KEY}"), &lines, "s");
+    let answer = edge.send(&keyed(), &["Cookie: session=globex".to_owned()], "s");
     assert_eq!((answer.status, &answer.json()["code"]), (403, &"tenant_mismatch".into()));
-    assert_eq!(edge.send(&keyed(), &lines, "s").status, 202);
+    assert_eq!(edge.send(&keyed(), &["Cookie: session=acme".to_owned()], "s").status, 202);
     edge.gateway.delivered("acme", 1).await;
+}
+
+#[tokio::test]
+async fn a_page_of_another_host_cannot_use_the_cookie_of_who_is_signed_in() {
+    let edge = Verified::by(|cookie| match cookie {
+        "session=good" => verified(Some("acme")),
+        _ => Reply::Answer(401, Vec::new(), "sign in".to_owned()),
+    })
+    .await;
+    for origin in
+        ["https://evil.example", "https://globex.app.test", "http://acme.app.test", "https://acme.app.test:444", "null"]
+    {
+        let answer = edge.send("/v1/telemetry", &signed_in(&[format!("Origin: {origin}")]), "s");
+        assert_eq!((answer.status, answer.text().as_str()), (401, "sign in"), "{origin}");
+    }
+    assert_eq!(edge.send("/v1/telemetry", &signed_in(&[format!("Origin: {ORIGIN}")]), "s").status, 202);
+    edge.gateway.delivered("acme", 1).await;
+}
+
+#[tokio::test]
+async fn what_a_client_says_of_its_connection_hides_nothing_from_the_service_and_upgrades_nothing() {
+    let edge = Verified::by(|_| verified(Some("acme"))).await;
+    let lines = ["Connection: close, Upgrade, X-Shown", "X-Shown: yes", "Upgrade: websocket"].map(str::to_owned);
+    let answer = edge.send("/v1/telemetry", &lines, "s");
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    let asked = edge.service.last();
+    assert_eq!((asked.header("X-Shown"), asked.header("Upgrade")), (Some("yes"), None), "{asked:?}");
 }
 
 #[tokio::test]

@@ -159,3 +159,50 @@ async fn an_app_that_is_down_is_told_plainly_and_costs_telemetry_nothing() {
     assert_eq!(answer.header("access-control-allow-origin"), None);
     assert_eq!(edge.post("s", &[]).status, 202);
 }
+
+#[tokio::test]
+async fn bodies_that_their_clients_break_take_no_gateway_out() {
+    let edge = Edge::start().await;
+    // Parked first, since what is broken once waits like everybody while a gateway is out.
+    let mut broken: Vec<_> = (0..24)
+        .map(|_| {
+            let mut connection = edge.caddy.connect(HOST);
+            let head = format!(
+                "POST {} HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{{\"s\r\n",
+                keyed()
+            );
+            connection.send(head).unwrap();
+            connection
+        })
+        .collect();
+    eventually(Duration::from_secs(10), || async {
+        let metrics = edge.caddy.metrics();
+        let parked = metrics
+            .lines()
+            .filter(|line| line.starts_with("caddy_http_requests_in_flight{"))
+            .any(|line| line.ends_with(" 24"));
+        if parked { Ok(()) } else { Err(metrics) }
+    })
+    .await;
+    // One after the other, over longer than Caddy looks for a gateway.
+    std::thread::scope(|scope| {
+        let breaking = scope.spawn(|| {
+            let mut answers = Vec::new();
+            for connection in &mut broken {
+                connection.send("no length\r\n").unwrap();
+                answers.push(connection.receive().expect("an answer").status);
+                std::thread::sleep(Duration::from_millis(300));
+            }
+            answers
+        });
+        let mut good = 0_u64;
+        while !breaking.is_finished() {
+            let answer = edge.post("good", &[]);
+            assert_eq!(answer.status, 202, "{answer:?}");
+            good += 1;
+        }
+        let answers = breaking.join().unwrap();
+        assert!(answers.iter().all(|status| *status >= 400), "{answers:?}");
+        assert!(good > 24, "only {good} in the time that 24 were broken");
+    });
+}
