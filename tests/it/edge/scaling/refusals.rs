@@ -77,7 +77,13 @@ async fn a_dry_run_shows_a_job_with_all_that_a_replica_has_and_changes_nothing()
         let job: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout));
         let template = &stage.get("statefulset/tagline").await["spec"]["template"];
         let (own, theirs) = (&job["spec"]["template"]["spec"], &template["spec"]);
-        for name in ["serviceAccountName", "automountServiceAccountToken", "enableServiceLinks", "securityContext"] {
+        for name in [
+            "serviceAccountName",
+            "automountServiceAccountToken",
+            "enableServiceLinks",
+            "securityContext",
+            "nodeSelector",
+        ] {
             assert!(own[name] == theirs[name] && !own[name].is_null(), "{overlay}: {name}: {own:#}");
         }
         let volume = json!({ "name": "spool", "persistentVolumeClaim": { "claimName": "spool-tagline-1" } });

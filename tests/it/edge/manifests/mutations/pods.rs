@@ -55,6 +55,7 @@ pub const MUTATIONS: &[Mutation] = &[
         "root file system",
     ),
     ("restricted", "aks", |all| gateway(all)["securityContext"]["privileged"] = json!(true), "is privileged"),
+    ("restricted", "aks", |all| pod(all, "DaemonSet", "telegraf")["nodeSelector"] = Value::Null, "a node with Windows"),
     ("restricted", "aks", |all| gateway(all)["securityContext"]["runAsUser"] = json!(0), "overrides the pod's user"),
     (
         "restricted",
