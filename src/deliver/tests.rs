@@ -91,9 +91,12 @@ fn lines(tenant: &str, range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|n| format!("m,tenant_id={tenant} v={n}i {n}")).collect()
 }
 
+/// How long anything may take before a test fails: a hundred lanes that compress take their time in a debug build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits until the account's numbers are as wanted; says them when they never are.
 async fn until(account: &Arc<Account>, wanted: impl Fn(&Totals) -> bool) -> Totals {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let totals = account.totals();
         assert!(totals.balances(), "{totals:?}");
@@ -110,7 +113,7 @@ async fn settled(account: &Arc<Account>) -> Totals {
 }
 
 async fn until_state(delivery: &Delivery, bucket: &str, wanted: impl Fn(&LaneState) -> bool) -> LaneState {
-    let deadline = Instant::now() + Duration::from_secs(15);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let lanes = delivery.view().lanes();
         if let Some((_, state)) = lanes.iter().find(|(name, state)| &**name == bucket && wanted(state)) {

@@ -119,6 +119,9 @@ async fn a_missing_bucket_pauses_only_its_own_tenant_until_it_is_there() {
     .await;
     let paused = check(&seen, &name);
     assert_eq!(paused["status"], "degraded");
+    // What an alert is made of.
+    let metrics = http::request(gateway.admin_address(), "GET", "/metrics", &[], b"").text();
+    assert!(metrics.contains(&format!("tagline_check_status{{check=\"{name}\"}} 1\n")), "{metrics}");
     let detail = paused["detail"].as_str().unwrap();
     assert!(detail.contains(missing.name()) && detail.contains("create"), "{detail}");
 

@@ -30,6 +30,7 @@ pub mod cluster;
 pub mod command;
 pub mod disk;
 pub mod events;
+pub mod exposition;
 pub mod gateway;
 pub mod http;
 pub mod influx;

@@ -28,7 +28,7 @@ fn the_production_example_is_good_as_it_stands() {
     let settings = production().good();
     assert_eq!((settings.tenants.len(), settings.issuers.len()), (3, 2));
     let session = |id| settings.tenants[&TenantId::parse(id).unwrap()].session;
-    assert_eq!((session("Initech"), session("globex")), (SessionMode::Tag, SessionMode::Hash(256)));
+    assert_eq!((session("Initech"), session("globex")), (SessionMode::Tag, SessionMode::Hash(16)));
     assert!(settings.catalog.get("checkout_step").is_some() && settings.catalog.get("web_vitals_inp").is_some());
 }
 

@@ -26,23 +26,34 @@ async fn deployed(overlay: &str) -> &'static Deployed {
     let index = OVERLAYS.iter().position(|known| *known == overlay).expect("one of OVERLAYS");
     CLUSTERS[index]
         .get_or_init(|| async {
-            let deployed = Deployed { cluster: cluster_with_definitions().await, sources: sources_monitoring(overlay) };
+            let deployed = Deployed { cluster: cluster_with_definitions().await, sources: sources_extending(overlay) };
             applied(&deployed.cluster, &deployed.sources, overlay).await;
             deployed
         })
         .await
 }
 
-/// A copy of the repository's files as somebody has them who runs the Prometheus operator: `overlays/monitored` is this overlay with the component for the Prometheus operator.
-fn sources_monitoring(overlay: &str) -> Sources {
+/// A copy of the repository's files with what a reader may write besides: `overlays/monitored` is this overlay with the component for the
+/// Prometheus operator, and `overlays/extended` has the one for `forward_auth` too.
+fn sources_extending(overlay: &str) -> Sources {
     let sources = Sources::copy();
-    let folder = sources.path("overlays/monitored");
-    fs::create_dir(&folder).expect("a new folder in the copy");
-    let kustomization = format!(
-        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../{overlay}]\ncomponents: \
-         [../../components/prometheus-operator]\n"
-    );
-    fs::write(folder.join("kustomization.yaml"), kustomization).expect("a new file in the copy");
+    let values = sources.path(&format!("overlays/{overlay}/values.env"));
+    let filled_in =
+        fs::read_to_string(&values).expect("the overlay's values") + "\nAUTH_UPSTREAM=verify.login.svc:9000\n";
+    fs::write(values, filled_in).expect("a file of the copy");
+    for (name, components) in
+        [("monitored", &["prometheus-operator"][..]), ("extended", &["prometheus-operator", "forward-auth"])]
+    {
+        let folder = sources.path(&format!("overlays/{name}"));
+        fs::create_dir(&folder).expect("a new folder in the copy");
+        let components: Vec<String> =
+            components.iter().map(|component| format!("../../components/{component}")).collect();
+        let kustomization = format!(
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../{overlay}]\ncomponents: [{}]\n",
+            components.join(", ")
+        );
+        fs::write(folder.join("kustomization.yaml"), kustomization).expect("a new file in the copy");
+    }
     sources
 }
 

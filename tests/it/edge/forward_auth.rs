@@ -140,7 +140,7 @@ async fn what_a_client_says_of_its_connection_hides_nothing_from_the_service_and
 }
 
 #[tokio::test]
-async fn a_preflight_needs_no_credential_and_a_service_that_is_down_is_503_for_the_page_to_read() {
+async fn a_preflight_needs_no_credential_and_a_service_that_is_down_is_502_for_the_page_to_read() {
     let mut edge = Verified::by(|_| Reply::Answer(401, Vec::new(), "sign in".to_owned())).await;
     let preflight = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")];
     let answer = edge.caddy.request(HOST, "OPTIONS", "/v1/telemetry", &preflight, b"");

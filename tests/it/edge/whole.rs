@@ -5,7 +5,7 @@ mod query;
 
 use super::telegraf::{WITH_ADMIN_TOKEN, app, beside, scraped};
 use crate::support::caddy::{CADDY_ADDRESS, Caddy, PROXY_SECRET, free_port, request_bytes};
-use crate::support::telegraf::samples;
+use crate::support::exposition::samples;
 use crate::support::{
     ACME_KEY, Bucket, Gateway, Page, Row, browser, config_for, event, eventually, flux_string, influx, now_ms,
 };

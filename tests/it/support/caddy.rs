@@ -32,17 +32,21 @@ pub fn caddy_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s/caddy")
 }
 
-/// A copy of that folder with `now` in place of `was` in its Caddyfile, where it must stand: what an operator would edit.
-pub fn edited(was: &str, now: &str) -> TempDir {
+/// A copy of that folder in whose Caddyfile the second of each pair stands in place of the first, which must be there: what an operator
+/// would edit.
+pub fn edited(edits: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::with_prefix("tagline-caddyfile-").expect("a temporary folder");
     for name in ["Caddyfile", "common.caddy"] {
         std::fs::copy(caddy_folder().join(name), folder.path().join(name))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let file = folder.path().join("Caddyfile");
-    let original = std::fs::read_to_string(&file).expect("a file that was just written");
-    assert!(original.contains(was), "k8s/caddy/Caddyfile has no `{was}`");
-    std::fs::write(&file, original.replacen(was, now, 1)).expect("a file in a new folder");
+    let mut text = std::fs::read_to_string(&file).expect("a file that was just written");
+    for (was, now) in edits {
+        assert!(text.contains(was), "k8s/caddy/Caddyfile has no `{was}`");
+        text = text.replacen(was, now, 1);
+    }
+    std::fs::write(&file, text).expect("a file in a new folder");
     folder
 }
 
@@ -122,21 +126,6 @@ impl Caddy {
     /// The authority that its certificates are signed by (PEM): Caddy's own, or the one of [`Setup::trusting`].
     pub fn authority_file(&self) -> &Path {
         &self.authority
-    }
-
-    /// A client that trusts [`Caddy::authority_file`] and finds `host` where this Caddy listens; for requests to
-    /// [`Caddy::url`]. Its `Host` has a port: a request to a host as the world names it goes by [`Caddy::request`].
-    pub fn client(&self, host: &str) -> reqwest::Client {
-        let pem = std::fs::read(&self.authority).expect("the authority's certificate can be read");
-        reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_built_in_root_certs(false)
-            .add_root_certificate(reqwest::Certificate::from_pem(&pem).expect("a certificate that Caddy made"))
-            .resolve(host, self.https)
-            .timeout(Duration::from_secs(30))
-            .build()
-            .expect("a client with these settings can be built")
     }
 
     /// A connection over TLS to `host`, whose certificate is proven; what is sent on it are the bytes of the test.
@@ -229,7 +218,7 @@ impl Drop for Caddy {
 }
 
 impl Setup {
-    /// By another file than `k8s/caddy/Caddyfile`, such as `k8s/caddy/forward-auth.caddy`.
+    /// By another file than `k8s/caddy/Caddyfile`, such as a copy that was [`edited`].
     pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = file.into();
         self

@@ -14,13 +14,6 @@ use tempfile::TempDir;
 /// How long the gateway may take to be ready on a busy machine.
 const START: Duration = Duration::from_secs(30);
 
-/// The dev profile on ports that the kernel picks, with a log that a test can read.
-const DEV: [(&str, &str); 3] = [
-    ("TAGLINE__SERVER__LISTEN", "127.0.0.1:0"),
-    ("TAGLINE__SERVER__ADMIN_LISTEN", "127.0.0.1:0"),
-    ("TAGLINE__LOG__FORMAT", "json"),
-];
-
 /// The write key of the tenant `acme`, whose origin list is open.
 pub const ACME_KEY: &str = "acme-key-0123456789abcdef";
 

@@ -81,11 +81,6 @@ impl Influx {
         self.process.as_ref().expect("a running influxd").id()
     }
 
-    /// The operator's token: it may do everything.
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
     /// A new bucket with no retention limit, whose name begins with `prefix`.
     pub fn bucket(&self, prefix: &str) -> Bucket {
         self.bucket_with_retention(prefix, Duration::ZERO)

@@ -208,10 +208,10 @@ pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// A name as it was before kustomize added a hash (`-` and ten characters) to it.
+/// A name as it was before kustomize added a hash to it: `-` and ten characters of those that it takes.
 pub fn without_hash(name: &str) -> &str {
     match name.rsplit_once('-') {
-        Some((stem, hash)) if hash.len() == 10 && hash.bytes().any(|byte| byte.is_ascii_digit()) => stem,
+        Some((stem, hash)) if hash.len() == 10 && hash.bytes().all(|byte| b"2456789bcdfghkmt".contains(&byte)) => stem,
         _ => name,
     }
 }

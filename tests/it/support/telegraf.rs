@@ -1,9 +1,5 @@
 //! Telegraf with the configurations of this repository: the very files, with variables as the DaemonSet sets them.
 
-mod exposition;
-
-pub use exposition::{Sample, samples};
-
 use super::command::Ran;
 use super::influx::{Bucket, Influx};
 use super::process::Process;

@@ -144,7 +144,8 @@ async fn the_app_is_told_nothing_of_a_clients_identity_but_by_caddy() {
 
 #[tokio::test]
 async fn behind_another_proxy_that_is_named_the_client_is_the_one_before_it_and_still_one_address() {
-    let folder = edited("name edge", "name edge\n\t\ttrusted_proxies static 127.0.0.4/32\n\t\ttrusted_proxies_strict");
+    let folder =
+        edited(&[("name edge", "name edge\n\t\ttrusted_proxies static 127.0.0.4/32\n\t\ttrusted_proxies_strict")]);
     let edge = Edge::start_with(|setup| setup.file(folder.path().join("Caddyfile"))).await;
     let named = vec!["X-Forwarded-For: 198.51.100.1, 203.0.113.7".to_owned()];
     for (from, client) in [([127, 0, 0, 4], "203.0.113.7"), ([127, 0, 0, 3], "127.0.0.3")] {

@@ -178,7 +178,7 @@ async fn a_stream_of_the_app_may_be_silent_for_longer_than_a_piece_of_it_may_tak
         client.get_mut().write_all(b"data: 2\n\n")
     });
     // The file's own limit is a minute.
-    let folder = edited("write_idle 60s", "write_idle 2s");
+    let folder = edited(&[("write_idle 60s", "write_idle 2s")]);
     let caddy = Caddy::for_sites(&[HOST]).app(app).file(folder.path().join("Caddyfile")).start().await;
     let answer = caddy.request(HOST, "GET", "/events", &[], b"");
     assert_eq!(answer.text(), "data: 1\n\ndata: 2\n\n");

@@ -31,6 +31,7 @@ async fn while_it_goes_it_says_so_serves_on_and_ends_what_is_in_flight() {
         if status == 503 { Ok(()) } else { Err(status) }
     })
     .await;
+    assert!(edge.caddy.metrics().contains("caddy_http_requests_total"), "its last counts can still be scraped");
     assert_eq!(edge.post("late", &[]).status, 202, "it serves while load balancers look elsewhere");
     let answer = slow.receive().expect("the answer to what was in flight");
     assert_eq!((answer.status, answer.text().as_str()), (200, "the app"));
@@ -40,7 +41,7 @@ async fn while_it_goes_it_says_so_serves_on_and_ends_what_is_in_flight() {
 
 #[tokio::test]
 async fn sigusr1_takes_a_changed_file_and_a_wrong_one_changes_nothing() {
-    let folder = edited("", "");
+    let folder = edited(&[]);
     let file = folder.path().join("Caddyfile");
     let app = Service::app();
     let mut caddy = Caddy::for_sites(&[HOST]).app(app.address()).file(&file).start().await;

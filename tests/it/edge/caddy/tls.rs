@@ -61,7 +61,8 @@ async fn plain_http_is_sent_to_https_without_the_port_that_only_the_pod_knows() 
     }
     // Nor is anybody sent to a host of a stranger's choice.
     for host in ["evil.example", "acme.app.test.evil.example"] {
-        assert_eq!(ask(host, "/").header("location"), None, "{host}");
+        let answer = ask(host, "/");
+        assert_eq!((answer.status, answer.header("location")), (421, None), "{host}");
     }
     assert!(edge.app.received().is_empty(), "{:?}", edge.app.received());
 }

@@ -48,8 +48,9 @@ async fn the_commands_of_the_guide_bring_the_first_point_through_the_edge_into_i
     let path = format!("{}:{path}", binary.parent().expect("a file is in a folder").display());
 
     // Step 3, but for the port-forward.
-    let block = &shell_blocks(section(&guide, "### 3. A bucket, and a token that may write to it"))[0];
-    let setup = block.lines().find(|line| line.starts_with("eval ")).expect("setup is run");
+    let blocks = shell_blocks(section(&guide, "### 3. A bucket, and a token that may write to it"));
+    let setup =
+        blocks.iter().flat_map(|block| block.lines()).find(|line| line.starts_with("eval ")).expect("setup is run");
     let here = setup.replace("http://127.0.0.1:8086", &influx.url());
     assert_ne!(setup, here);
     let mut variables = exported(folder.path(), &here, &BTreeMap::from([("PATH".to_owned(), path)]));

@@ -59,7 +59,7 @@ fn ends(all: &Manifests) -> Vec<End> {
     // A pod that somebody adds later, and that no policy knows by its label.
     add("newcomer", Some(NAMESPACE), json!({}), &[8080]);
     add("dns", Some("kube-system"), json!({ "k8s-app": "kube-dns" }), &[53, 9153]);
-    add("system", Some("kube-system"), json!({ "k8s-app": "other" }), &[53, 443]);
+    add("system", Some("kube-system"), json!({ "k8s-app": "other" }), &[443]);
     add("stranger", Some("elsewhere"), json!({ "app.kubernetes.io/name": "caddy" }), &[53, 80, 8080, 8081, 8086, 9180]);
     add("prometheus", Some("monitoring"), json!({ "app.kubernetes.io/name": "prometheus" }), &[9090]);
     add("auth", Some("identity"), json!({ "app": "verifier" }), &[9000]);
@@ -91,8 +91,9 @@ fn needed(all: &Manifests, ends: &[End]) -> BTreeSet<String> {
             add("telegraf", &end.name, &[6443]);
         }
     }
+    // DNS may be a pod, the node itself, or outside: a cache on a node is no pod that a selector could name.
     for end in ends.iter().filter(|end| end.namespace.as_deref() == Some(NAMESPACE)) {
-        add(&end.name, "dns", &[53]);
+        outside.iter().filter(|to| to.ports.contains(&53)).for_each(|to| add(&end.name, &to.name, &[53]));
     }
     if !outside.iter().any(|end| end.name == "app") {
         add("caddy", "app", &[8080]);

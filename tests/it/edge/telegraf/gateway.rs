@@ -1,7 +1,7 @@
 //! `gateway_metrics`: what the gateway says of itself.
 
 use super::*;
-use crate::support::telegraf::samples;
+use crate::support::exposition::samples;
 use crate::support::{ACME_KEY, config_for, events, influx, now_ms, post};
 
 /// The gateway's own metrics, as the contract names them: without `tagline_`, with the replica.

@@ -1,7 +1,7 @@
 //! `caddy_http_requests`: each request once, exactly as Caddy counts it.
 
 use super::*;
-use crate::support::telegraf::samples;
+use crate::support::exposition::samples;
 use crate::support::{ACME_KEY, config_for, event, influx, now_ms};
 use std::collections::BTreeSet;
 

@@ -159,8 +159,18 @@ pub const MUTATIONS: &[Mutation] = &[
     (
         "ways",
         "aks",
-        |all| all.get_mut("NetworkPolicy", "dns")["spec"]["egress"][0]["to"][0]["podSelector"] = Value::Null,
-        "tagline -> system:53 is open",
+        |all| all.get_mut("NetworkPolicy", "dns")["spec"]["egress"][0]["ports"] = Value::Null,
+        "tagline -> dns:9153 is open",
+    ),
+    (
+        "ways",
+        "aks",
+        |all| {
+            let pods =
+                json!([{ "namespaceSelector": {}, "podSelector": { "matchLabels": { "k8s-app": "kube-dns" } } }]);
+            all.get_mut("NetworkPolicy", "dns")["spec"]["egress"][0]["to"] = pods;
+        },
+        "caddy -> world:53 is shut",
     ),
     (
         "ways",

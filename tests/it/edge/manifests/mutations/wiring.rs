@@ -215,8 +215,14 @@ pub const MUTATIONS: &[Mutation] = &[
     (
         "times",
         "aks",
-        |all| edit(all, "caddy-config", "Caddyfile", "shutdown_delay {$CADDY_SHUTDOWN_DELAY:10s}", "shutdown_delay 2s"),
-        "Caddy serves on for 7 s",
+        |all| edit(all, "caddy-config", "Caddyfile", "shutdown_delay {$CADDY_SHUTDOWN_DELAY:10s}", "shutdown_delay 0s"),
+        "out of reach after 10 s",
+    ),
+    (
+        "times",
+        "aks",
+        |all| caddy(all)["lifecycle"]["preStop"]["sleep"]["seconds"] = json!(5),
+        "out of reach after 10 s",
     ),
     (
         "times",
