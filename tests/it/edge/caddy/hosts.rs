@@ -111,7 +111,8 @@ async fn the_list_may_have_schemes_and_commas_as_caddys_own_addresses_may() {
     for host in hosts {
         assert_eq!(caddy.request(host, "GET", "/", &[], b"").status, 200, "{host}");
     }
-    for host in ["a.b.app.localhost", "demo.localhost", "", "https"] {
+    // Nor is no name at all one of the list, though there is nothing between its commas and blanks.
+    for host in ["a.b.app.localhost", "demo.localhost", "", ":443", "https"] {
         let answer = caddy.connect(HOST).exchange(request_bytes(host, "GET", "/", &[], b""));
         assert!([400, 421].contains(&answer.status), "{host}: {}", answer.text());
     }

@@ -46,6 +46,9 @@ async fn no_credential_stands_in_any_log_line_whoever_answered() {
         format!("/v1/telemetry{query}"),
         format!("//v1//telemetry/{path}"),
         format!("/V1/Telemetry/{path}"),
+        // The same path to Caddy and to the gateway.
+        format!("/%76%31/telemetry/{path}"),
+        format!("/%56%31//t%65lemetry/{path}"),
         format!("https://{HOST}/v1/telemetry/{path}{query}"),
         format!("/api/telemetry/ingest{query}"),
         format!("/ingest{query}"),

@@ -131,6 +131,19 @@ fn the_secrets_of_the_local_overlay_are_made_once_and_never_overwritten() {
     assert!(ignored.is_ok_and(|status| status.success()), "git would take the secrets");
 }
 
+/// A relative path, and a shell that exports CDPATH: `cd` goes by it, and prints where it went.
+#[test]
+fn the_secrets_are_made_beside_their_script_whatever_cdpath_says() {
+    let sources = Sources::copy();
+    let made = sources.path("overlays/local/made");
+    fs::remove_dir_all(&made).expect("it was made with the copy");
+    let mut script = Command::new("bash");
+    script.arg("overlays/local/secrets").current_dir(sources.path(".")).env("CDPATH", ".");
+    let output = script.output().expect("bash runs");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(fs::read_dir(&made).expect("the folder is made there").count(), 4);
+}
+
 /// What a component needs is said by the build, and not by a pod that does not start.
 #[test]
 fn forward_auth_without_its_value_is_refused_by_the_build() {
