@@ -3,6 +3,7 @@
 use super::*;
 use crate::support::influx;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 const BOTH: [Configuration; 2] = [Configuration::Kubernetes, Configuration::Host];
 
@@ -90,4 +91,22 @@ fn both_files_are_one_but_for_where_things_are_found() {
     let [kubernetes, host] = BOTH.map(shared);
     assert!(kubernetes.len() > 3000, "{kubernetes}");
     assert_eq!(kubernetes, host);
+}
+
+/// A plugin that the tests' Telegraf has and no configuration names would let one pass that nobody meant.
+#[test]
+fn the_telegraf_of_the_tests_has_the_plugins_that_the_configurations_name() {
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let of_a_kind = |name: &str| ["inputs.", "outputs.", "processors."].iter().any(|kind| name.starts_with(kind));
+    let build = read("tests/servers/telegraf/build");
+    let built: BTreeSet<&str> = build.split_whitespace().filter(|word| of_a_kind(word)).collect();
+    for file in ["telegraf/telegraf.conf", "telegraf/telegraf-host.conf"] {
+        let text = read(file);
+        let tables = text.lines().filter_map(|line| line.trim().strip_prefix("[[")?.strip_suffix("]]"));
+        let named: BTreeSet<&str> = tables.filter(|name| of_a_kind(name) && name.matches('.').count() == 1).collect();
+        assert_eq!(built, named, "{file}");
+    }
 }
