@@ -60,6 +60,10 @@ struct Made {
     sequence: u64,
     /// A cursor that says that it has ended is durable.
     settled_for_good: bool,
+    /// Refused, since the disk failed, and yet found by a start: where neither cutting it off nor a next segment was to be had, its bytes are still in the
+    /// kernel's memory, and no sync says any more whether they are on the disk (the one that failed has left them clean). Nobody was told that it is
+    /// kept; the power may take it.
+    unconfirmed: bool,
 }
 
 impl Made {
@@ -169,12 +173,18 @@ impl World {
         assert!(!aside.iter().any(|name| name.contains(SET_ASIDE)), "{aside:?}");
         let found = self.found(&up.core);
         let mut book = self.book();
+        let faults = book.faults;
         for (id, made) in book.made.iter_mut().enumerate() {
             let Some(sequence) = found.get(&id) else {
+                if made.unconfirmed && made.waits() {
+                    made.fates.fill(Fate::Out);
+                    continue;
+                }
                 assert!(!made.waits(), "record {} (submission {id}) is lost: {:?}", made.sequence, made.fates);
                 continue;
             };
             assert!(!made.settled_for_good, "record {sequence} (submission {id}) has ended, and came again");
+            made.unconfirmed |= faults && !made.is_accepted();
             made.fates.fill(Fate::Waits);
             made.sequence = *sequence;
         }

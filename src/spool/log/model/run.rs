@@ -105,7 +105,17 @@ pub(super) fn make(
     };
     let cost = head(&submission, 0, 0).record_len();
     let fates = vec![Fate::Out; points as usize];
-    book.made.push(Made { tenant, bucket, lines, starts, fates, cost, sequence: 0, settled_for_good: false });
+    book.made.push(Made {
+        tenant,
+        bucket,
+        lines,
+        starts,
+        fates,
+        cost,
+        sequence: 0,
+        settled_for_good: false,
+        unconfirmed: false,
+    });
     (id, submission)
 }
 

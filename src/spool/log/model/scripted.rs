@@ -241,3 +241,28 @@ fn a_reader_comes_to_an_end_where_all_is_in_memory_already() {
         world.finish();
     }
 }
+
+/// Refused with a full disk, after a sync and a cut that failed: its bytes outlive the process and not the power, whatever a start thinks of them.
+#[test]
+fn what_was_refused_may_come_back_by_the_kernel_and_go_with_the_power_and_the_ledger_balances() {
+    let mut world = World::new(Options { on_full: OnFull::DropOldest, ..options() });
+    let ops = [
+        admit(0, 0, 1, 0),
+        Op::Fail(Call::SetLen, 10, 2, Fault::Io),
+        Op::Commit,
+        admit(0, 0, 1, 0),
+        Op::Fail(Call::Sync, 3, 2, Fault::Io),
+        admit(0, 0, 1, 0),
+        Op::Room(Some(6_144)),
+        Op::Traffic(5),
+        Op::Traffic(3),
+        Op::Traffic(4),
+        Op::Kill,
+        Op::Crash(vec![]),
+    ];
+    for op in &ops {
+        world.step(op);
+    }
+    assert!(world.book().made.iter().any(|made| made.unconfirmed), "a start found one that had been refused");
+    world.finish();
+}
