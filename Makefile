@@ -18,6 +18,10 @@ run: ## Start the gateway (with no settings: the dev profile on 127.0.0.1:8080)
 servers: ## Get the real servers that the tests run: InfluxDB, Chromium, Caddy, Telegraf, a Kubernetes API server … (compiled once)
 	@tests/servers/prepare >/dev/null
 
+# The integration tests wait for processes more than they compute: on two cores three at a time take three quarters of the time of two.
+RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
+test test-gateway test-edge: export RUST_TEST_THREADS := $(RUST_TEST_THREADS)
+
 .PHONY: test
 test: ## Get the servers, then run every test: unit, documentation, integration
 	@servers=$$(tests/servers/prepare); eval "$$servers"; cargo test --locked $(if $(ARGS),-- $(ARGS))
