@@ -33,9 +33,8 @@ impl Verified {
     }
 
     fn send(&self, target: &str, lines: &[String], session: &str) -> Answer {
-        let client = IpAddr::from([127, 0, 0, 3]);
         let body = event(session).to_string();
-        self.caddy.connect_from(client, HOST).exchange(identity::request(target, lines, &body))
+        self.caddy.connect_from(IpAddr::from(identity::CLIENT), HOST).exchange(identity::request(target, lines, &body))
     }
 }
 
@@ -45,17 +44,21 @@ fn verified(tenant: Option<&str>) -> Reply {
     Reply::Answer(200, headers, "who this is stands in a header".to_owned())
 }
 
+/// A good session is acme's, and nobody else is signed in.
+fn good_sessions(cookie: &str) -> Reply {
+    match cookie {
+        "session=good" => verified(Some("acme")),
+        _ => Reply::Answer(401, Vec::new(), "sign in".to_owned()),
+    }
+}
+
 fn signed_in(lines: &[String]) -> Vec<String> {
     [&["Cookie: session=good".to_owned()], lines].concat()
 }
 
 #[tokio::test]
 async fn the_services_answer_names_the_tenant_whatever_the_client_says() {
-    let edge = Verified::by(|cookie| match cookie {
-        "session=good" => verified(Some("acme")),
-        _ => Reply::Answer(401, Vec::new(), "sign in".to_owned()),
-    })
-    .await;
+    let edge = Verified::by(good_sessions).await;
     let rows = identity::spoofs();
     for (number, (what, lines)) in rows.iter().enumerate() {
         let answer = edge.send("/v1/telemetry", &signed_in(lines), &number.to_string());
@@ -65,13 +68,7 @@ async fn the_services_answer_names_the_tenant_whatever_the_client_says() {
         assert_eq!((answer.status, answer.text().as_str()), (401, "sign in"), "{what}");
     }
     edge.gateway.delivered("acme", rows.len() as u64).await;
-    let points = edge.bucket.rows("frontend_performance").await;
-    assert_eq!(points.len(), rows.len());
-    for point in &points {
-        let what = rows[point.text("session_id").parse::<usize>().unwrap()].0;
-        assert_eq!(point.text("tenant_id"), "acme", "{what}");
-        assert_eq!(point.get("client_address"), Some("127.0.0.3"), "{what}");
-    }
+    identity::assert_acmes_own(&edge.bucket, &rows).await;
     // The service is told whose request it is and what for, and neither the body nor our secret.
     for request in edge.service.received() {
         assert_eq!((request.method.as_str(), request.target.as_str()), ("GET", "/verify"));
@@ -114,11 +111,7 @@ async fn what_the_service_says_is_no_tenant_is_refused_and_so_is_a_key_of_anothe
 
 #[tokio::test]
 async fn a_page_of_another_host_cannot_use_the_cookie_of_who_is_signed_in() {
-    let edge = Verified::by(|cookie| match cookie {
-        "session=good" => verified(Some("acme")),
-        _ => Reply::Answer(401, Vec::new(), "sign in".to_owned()),
-    })
-    .await;
+    let edge = Verified::by(good_sessions).await;
     for origin in
         ["https://evil.example", "https://globex.app.test", "http://acme.app.test", "https://acme.app.test:444", "null"]
     {

@@ -1,10 +1,11 @@
 //! Who a client is, it does not say by headers: whatever it sends, its own tenant and its own address are stored.
 
 use super::{Edge, HOST, event, keyed};
+use crate::support::Bucket;
 use crate::support::caddy::{PROXY_SECRET, edited};
 use std::net::{IpAddr, Ipv4Addr};
 
-const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+pub(in crate::edge) const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 /// Header lines that a client would like to be believed, each row as one request has them.
 pub(in crate::edge) fn spoofs() -> Vec<(&'static str, Vec<String>)> {
@@ -63,6 +64,17 @@ pub(in crate::edge) fn request(target: &str, lines: &[String], body: &str) -> Ve
     format!("{head}\r\n{body}").into_bytes()
 }
 
+/// Fails the test unless each of these rows, whose number is its session, is stored once, under acme and with the address of [`CLIENT`].
+pub(in crate::edge) async fn assert_acmes_own<L>(bucket: &Bucket, rows: &[(&str, L)]) {
+    let points = bucket.rows("frontend_performance").await;
+    assert_eq!(points.len(), rows.len());
+    for point in &points {
+        let what = rows[point.text("session_id").parse::<usize>().unwrap()].0;
+        assert_eq!(point.text("tenant_id"), "acme", "{what}");
+        assert_eq!(point.get("client_address"), Some("127.0.0.3"), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn whatever_a_client_says_of_itself_its_own_tenant_and_address_are_stored() {
     let edge = Edge::start().await;
@@ -77,14 +89,7 @@ async fn whatever_a_client_says_of_itself_its_own_tenant_and_address_are_stored(
         assert_eq!((answer.status, &answer.json()["code"]), (401, &"credential_missing".into()), "{what}");
     }
     edge.gateway.delivered("acme", rows.len() as u64).await;
-
-    let points = edge.bucket.rows("frontend_performance").await;
-    assert_eq!(points.len(), rows.len());
-    for point in &points {
-        let what = rows[point.text("session_id").parse::<usize>().unwrap()].0;
-        assert_eq!(point.text("tenant_id"), "acme", "{what}");
-        assert_eq!(point.get("client_address"), Some("127.0.0.3"), "{what}");
-    }
+    assert_acmes_own(&edge.bucket, &rows).await;
 }
 
 #[tokio::test]
