@@ -27,10 +27,10 @@ pub use catalog::{Bounds, Catalog, FieldRule, FieldType, Measurement};
 pub use files::Files;
 pub use finding::{Finding, Findings, Place};
 pub use settings::{
-    AddressLimits, Algorithm, ClientAddress, Connections, DryRun, Durability, Enrich, Influx, Issuer, IssuerKey,
-    Limits, Log, LogFormat, MAX_UPLOAD_SECRETS, OnFull, OriginRule, PathRule, Profile, Replicas, Require, Scrub,
-    Secret, Server, SessionMode, Settings, SpoolSettings, TenantDefaults, TenantSettings, UPLOAD_ISSUER, Unknown,
-    WriteKey,
+    AddressLimits, Algorithm, Answers, Baseline, ClientAddress, Connections, DryRun, Durability, Enrich, Influx,
+    Issuer, IssuerKey, Limits, Log, LogFormat, MAX_UPLOAD_SECRETS, OnFull, OriginRule, PathRule, Profile, Replicas,
+    Require, Scrub, Secret, Server, SessionMode, Settings, Source, SpoolSettings, TenantDefaults, TenantSettings,
+    UPLOAD_ISSUER, Unknown, WriteKey,
 };
 pub use sources::{Loaded, Sources, load, load_without_destination, read};
 pub use tenant_id::TenantId;

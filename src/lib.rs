@@ -24,11 +24,14 @@
 //! typed values, strung together in [`ingest`], where a tenant beyond its budget of series gets points of fewer series; on this way
 //! only `spool` and `deliver` own tasks.
 //!
+//! Beside that way stands [`answers`]: what the stored data is asked, which is Flux that the InfluxDB runs.
+//!
 //! Around that way stand [`config`] (typed settings, every mistake at once), [`app`] (build, run, reload whole, drain in order),
 //! [`cli`] (the commands), [`metrics`] (our own telemetry) and [`clock`] (the one source of time). `fuzz` holds the fuzz targets,
 //! in tests and under the fuzzer only.
 
 pub mod admit;
+pub mod answers;
 pub mod app;
 pub mod auth;
 pub mod cli;

@@ -1,4 +1,4 @@
-// Edge and frontend, joined per host and minute: is it Caddy and what stands behind it that is slow, or the page itself?
+// Is it Caddy and what stands behind it that is slow, or the page itself? Edge and frontend, joined by host and minute.
 //
 //   requests          that Caddy answered
 //   errors            of them, those answered with 5xx

@@ -206,6 +206,14 @@ pub(crate) fn settings() -> Settings {
             tenant: TenantSettings::plain(limits()),
         },
         catalog: Arc::new(Catalog::default()),
+        answers: config::Answers {
+            source: None,
+            rollup_bucket: "rollup".to_owned(),
+            rollup_retention: Duration::ZERO,
+            trace_url: None,
+            alert_url: None,
+            baseline: config::Baseline { weeks: 4, min_events: 200, floor: Duration::from_millis(100), factor: 1.5 },
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! Builds the typed settings of the merged layers, and tells the mistakes that only show when values stand side by side.
 
+mod answers;
 mod catalog;
 mod dev;
 mod identity;
@@ -70,6 +71,7 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
         tenants,
         tenant_defaults: defaults.of_unknown(),
         catalog: catalog.into(),
+        answers: answers::answers(&root, findings),
         server,
     }
 }

@@ -7,8 +7,13 @@ use super::tree::{Layer, Node, Places, Value};
 const PREFIX: &str = "TAGLINE__";
 
 /// The variables that alone switch from files to InfluxDB, and the keys that they set.
-pub(crate) const INFLUXDB: [(&str, &str); 4] =
-    [("INFLUXDB_URL", "url"), ("INFLUXDB_ORG", "org"), ("INFLUXDB_TOKEN", "token"), ("INFLUXDB_BUCKET", "bucket")];
+pub(crate) const INFLUXDB: [(&str, &str); 5] = [
+    ("INFLUXDB_URL", "url"),
+    ("INFLUXDB_ORG", "org"),
+    ("INFLUXDB_TOKEN", "token"),
+    ("INFLUXDB_BUCKET", "bucket"),
+    ("INFLUXDB_READ_TOKEN", "read_token"),
+];
 
 /// One layer for each variable, lowest first. A name that the operator chose is lower case in a variable, unless the layers below know
 /// it in another case.

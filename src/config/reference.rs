@@ -23,7 +23,7 @@ Each lies above the one before it:
 2. `--config FILE`, or the file that the variable `TAGLINE_CONFIG` names;
 3. the file that its `tenants_file` names;
 4. variables `TAGLINE__SECTION__KEY`, such as `TAGLINE__SERVER__LISTEN=0.0.0.0:8080`;
-5. `INFLUXDB_URL`, `INFLUXDB_ORG`, `INFLUXDB_TOKEN`, and `INFLUXDB_BUCKET`: the first three alone switch from files to InfluxDB.
+5. `INFLUXDB_URL`, `INFLUXDB_ORG`, `INFLUXDB_TOKEN`, `INFLUXDB_BUCKET` and `INFLUXDB_READ_TOKEN`: the first three alone switch from files to InfluxDB.
 
 Layers merge by name, key by key: a measurement of your own stands beside the default ones. A list replaces the whole list below it.
 

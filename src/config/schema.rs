@@ -68,6 +68,8 @@ pub(crate) enum Kind {
     CookieName,
     /// Where an issuer's keys are published.
     JwksUrl,
+    /// Where a trace is looked at: a URL with `{trace_id}` in it.
+    TraceUrl,
     /// A tenant's id.
     TenantId,
     /// A list of what is scrubbed.
@@ -110,7 +112,7 @@ impl Kind {
             Self::Replicas => "whole number from 1, or `\"dns:NAME\"`".into(),
             Self::DryRun => "`true`, `false` or list of limits".into(),
             Self::CookieName => "cookie name".into(),
-            Self::JwksUrl => "URL".into(),
+            Self::JwksUrl | Self::TraceUrl => "URL".into(),
             Self::TenantId => "tenant id".into(),
             Self::Scrubs => "list of `\"email\"`, `\"bearer\"`, `\"card\"`".into(),
             Self::Pattern => "regular expression".into(),

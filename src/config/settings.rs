@@ -1,5 +1,6 @@
 //! The typed settings. Made by the loader alone, so that each value here is already valid.
 
+mod answers;
 mod identity;
 mod tenants;
 
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::{Catalog, TenantId};
+pub use answers::{Answers, Baseline, Source};
 pub use identity::{Algorithm, Issuer, IssuerKey, MAX_UPLOAD_SECRETS, OriginRule, Require, UPLOAD_ISSUER, WriteKey};
 pub use tenants::{DryRun, Limits, TenantDefaults, TenantSettings, Unknown};
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub tenant_defaults: TenantDefaults,
     /// `[measurements.NAME]`
     pub catalog: Arc<Catalog>,
+    /// `[answers]`
+    pub answers: Answers,
 }
 
 impl Settings {

@@ -1,6 +1,7 @@
 //! What the settings promise, through their public door.
 
 mod admission;
+mod answers;
 mod cross;
 mod examples;
 mod files;

@@ -9,7 +9,7 @@ use super::settings::Scrub;
 use super::{PathRule, SessionMode};
 
 pub(crate) use identity::{algorithm, claim_value, cookie_name, tenant_id, write_key};
-pub(crate) use net::{jwks_url, listener, network, origin, replicas, url};
+pub(crate) use net::{alert_url, jwks_url, listener, network, origin, replicas, trace_url, url};
 pub(crate) use time::{duration, instant};
 
 /// A value, or what is wrong with it and what to do.

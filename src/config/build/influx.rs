@@ -24,6 +24,10 @@ pub(super) fn influxdb(section: &Section<'_>, needed: bool, findings: &mut Findi
         }
         return None;
     }
+    // Who only asks has no token to write with.
+    if !needed && missing == ["token"] && (section.has("read_token") || section.has("read_token_file")) {
+        return None;
+    }
     let token = section.secret("token", "token_file", findings);
     if !missing.is_empty() {
         let first_set = ["url", "org", "token", "token_file"].into_iter().find(|key| section.has(key));

@@ -1,6 +1,7 @@
 //! `[tenant_defaults]` and `[tenants.ID]`
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
@@ -18,6 +19,7 @@ pub(super) struct Defaults {
     unknown: Unknown,
     require: Require,
     pub(super) session: SessionMode,
+    expect_within: Option<Duration>,
     pub(super) limits: Limits,
     max_events: usize,
 }
@@ -50,6 +52,7 @@ impl Defaults {
             },
             require: require(&section).unwrap_or(Require::Any),
             session: session(&section).unwrap_or(enrich_session),
+            expect_within: expect_within(&section, findings),
             limits: limits(&own, base),
             max_events: server.max_events,
         };
@@ -76,6 +79,8 @@ impl Defaults {
             origins: Vec::new(),
             keys: BTreeMap::new(),
             upload_secrets: BTreeMap::new(),
+            // Who is not listed is not expected.
+            expect_within: None,
             limits: self.limits,
         };
         TenantDefaults { unknown: self.unknown, tenant }
@@ -128,11 +133,25 @@ pub(super) fn tenants(
             origins: origins(&section, findings),
             keys,
             upload_secrets: upload_secrets(&section, &mut signers, findings),
+            expect_within: expect_within(&section, findings).or(defaults.expect_within),
             limits,
         };
         tenants.insert(id, settings);
     }
     tenants
+}
+
+/// How long a tenant may be silent. A shorter time than the check's own period would say nothing.
+fn expect_within(section: &Section<'_>, findings: &mut Findings) -> Option<Duration> {
+    let within = section.duration("expect_within")?;
+    if within < Duration::from_secs(60) {
+        section.wrong(
+            findings,
+            "expect_within",
+            "at least a minute, which is how often it is looked at; write \"15m\"",
+        );
+    }
+    Some(within)
 }
 
 /// The origins of a tenant's pages.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{OriginRule, Require, Secret, SessionMode, WriteKey};
 
@@ -54,6 +55,8 @@ pub struct TenantSettings {
     pub keys: BTreeMap<String, WriteKey>,
     /// The secrets that its backend signs upload tokens with, by name; several during a rotation.
     pub upload_secrets: BTreeMap<String, Secret>,
+    /// An alert tells when nothing of it came for so long; `None`: nobody misses it.
+    pub expect_within: Option<Duration>,
     /// Its budget.
     pub limits: Limits,
 }
@@ -108,6 +111,7 @@ impl TenantSettings {
             origins: Vec::new(),
             keys: BTreeMap::new(),
             upload_secrets: BTreeMap::new(),
+            expect_within: None,
             limits,
         }
     }

@@ -81,10 +81,12 @@ fn settings_by_which_nobody_can_send_are_warned_of() {
 }
 
 /// Every setting that takes a secret, with one, and what must stand beside it.
-const SECRETS: [(&str, &str); 6] = [
+const SECRETS: [(&str, &str); 8] = [
     ("TAGLINE__SERVER__ADMIN_TOKEN", "secret-of-the-admin-listener"),
     ("TAGLINE__SERVER__PROXY_SECRET", "secret-of-the-proxy"),
     ("TAGLINE__INFLUXDB__TOKEN", "secret-of-influxdb"),
+    ("TAGLINE__INFLUXDB__READ_TOKEN", "secret-of-those-who-ask"),
+    ("TAGLINE__ANSWERS__ALERT_URL", "http://secret-of-the-pager@alerts.example/api/v2/alerts"),
     ("TAGLINE__ISSUERS__I__HMAC_SECRET", "secret-of-the-issuer-0123456789abcdef"),
     ("TAGLINE__TENANTS__ACME__UPLOAD_SECRETS__MAIN__SECRET", "secret-of-the-backend-0123456789abcdef"),
     ("TAGLINE__TENANTS__ACME__KEYS__MORE__KEY", "secret-of-a-page-0123"),
@@ -98,6 +100,7 @@ fn no_secret_is_shown_by_debug_or_by_a_finding() {
     let settings = case.good();
     // Each is in force, so that hiding it is worth something.
     assert!(settings.server.admin_token.is_some() && !settings.server.proxy_secrets.is_empty());
+    assert!(settings.answers.source.is_some() && settings.answers.alert_url.is_some());
     assert!(settings.influxdb.is_some() && settings.issuers.len() == 1);
     let acme = settings.tenants.values().next().unwrap();
     assert!(acme.upload_secrets.len() == 1 && acme.keys.len() == 2);

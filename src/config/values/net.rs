@@ -85,6 +85,34 @@ pub(crate) fn jwks_url(text: &str) -> Outcome<String> {
     }
 }
 
+/// Where a trace is looked at. Its id takes the place of `{trace_id}`.
+pub(crate) fn trace_url(text: &str) -> Outcome<String> {
+    let example = "write for example \"https://tempo.example/trace/{trace_id}\"";
+    let wrong = |why: &str| Err(format!("{} leads to no trace: {why}; {example}", quote(text)));
+    let Some(rest) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else {
+        return wrong("it is no URL of http or https");
+    };
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\\' | '<' | '>')) {
+        return wrong("it holds a space, a quote, a backslash, < or >");
+    }
+    match rest.split_once('/') {
+        Some((host, path)) if !host.is_empty() && path.matches("{trace_id}").count() == 1 => Ok(text.to_owned()),
+        _ => wrong("behind the host it should hold {trace_id} once"),
+    }
+}
+
+/// Where alerts go. It may hold a credential: no message echoes it.
+pub(crate) fn alert_url(text: &str) -> Outcome<()> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split(['/', '?']).next()).unwrap_or_default();
+    if host.is_empty() || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(
+            "it is no URL of http or https; write for example \"http://alertmanager:9093/api/v2/alerts\"".to_owned()
+        );
+    }
+    Ok(())
+}
+
 /// `dns:tagline-headless.telemetry.svc`
 pub(crate) fn replicas(text: &str) -> Outcome<Replicas> {
     let name = text.strip_prefix("dns:").filter(|name| is_host(name.strip_suffix('.').unwrap_or(name)));
