@@ -11,6 +11,7 @@ mod support;
 
 mod admin;
 mod answers;
+mod asking;
 mod attacks;
 mod browser_clients;
 mod clients;
