@@ -11,6 +11,9 @@ macro_rules! scripts {
 /// What can be asked: `flux/queries`.
 pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend");
 
+/// What InfluxDB does by itself: `flux/tasks`.
+pub const TASKS: &[Script] = &[];
+
 /// The query of this name, without its folder.
 pub fn query(name: &str) -> Option<&'static Script> {
     QUERIES.iter().find(|script| script.name.strip_prefix("queries/") == Some(name))
