@@ -41,7 +41,7 @@ pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
 }
 
 /// What all clients have in common, and the URL that was looked at.
-fn http_client(connection: &Connection<'_>) -> Result<(reqwest::ClientBuilder, reqwest::Url), String> {
+pub(crate) fn http_client(connection: &Connection<'_>) -> Result<(reqwest::ClientBuilder, reqwest::Url), String> {
     let Connection { url, org: _, token, timeout, gzip } = connection;
     let parsed = reqwest::Url::parse(url)
         .map_err(|e| format!("influxdb.url {url:?}: {e}; it should look like http://influxdb:8086"))?;
@@ -59,7 +59,7 @@ fn http_client(connection: &Connection<'_>) -> Result<(reqwest::ClientBuilder, r
     if *gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    let builder = reqwest::ClientBuilder::new()
+    Ok(reqwest::ClientBuilder::new()
         .default_headers(headers)
         .user_agent(concat!("tagline/", env!("CARGO_PKG_VERSION")))
         .timeout(*timeout)
