@@ -5,6 +5,7 @@
 //!
 //! *Never*: text from outside in a query in any other way than as a [`Literal`], which cannot end itself.
 
+pub mod dashboards;
 pub mod library;
 mod literal;
 mod script;

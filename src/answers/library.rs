@@ -9,7 +9,7 @@ macro_rules! scripts {
 }
 
 /// What can be asked: `flux/queries`.
-pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend");
+pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend", "gateway-counter", "gateway-gauge", "gateway-quantile");
 
 /// The query of this name, without its folder.
 pub fn query(name: &str) -> Option<&'static Script> {
