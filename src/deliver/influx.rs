@@ -59,7 +59,7 @@ pub(crate) fn http_client(connection: &Connection<'_>) -> Result<(reqwest::Clien
     if *gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    Ok(reqwest::ClientBuilder::new()
+    let builder = reqwest::ClientBuilder::new()
         .default_headers(headers)
         .user_agent(concat!("tagline/", env!("CARGO_PKG_VERSION")))
         .timeout(*timeout)
