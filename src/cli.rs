@@ -4,10 +4,13 @@
 //! that is asked). *Never*: a stack trace.
 
 mod check;
+mod query;
 mod replay;
 mod serve;
 mod setup;
 mod spool;
+mod table;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -30,6 +33,7 @@ Examples:
   tagline check --config tagline.toml --token - < token.txt   why a token is taken or not
   tagline setup --url http://127.0.0.1:8086 --org my-org --bucket app_observability
   tagline token --tenant acme --config tagline.toml
+  tagline query explain --tenants acme,globex   why is acme slower than globex?
 
 Exit codes: 0 done · 1 could not be done · 2 the arguments or the settings are wrong";
 
@@ -59,6 +63,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Say what waits in the spool, by tenant, whether a gateway runs or not.
     Spool(spool::SpoolArgs),
+    /// Ask the stored data: percentiles, two tenants side by side, what makes the difference, sessions and their traces.
+    Query(query::QueryArgs),
 }
 
 /// Why a command ends with another code than 0.
@@ -122,6 +128,10 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             let at_home = args.path.is_none();
             let settings = if at_home { Some(good(config::load_without_destination(&sources))?) } else { None };
             spool::run(&args, settings.as_ref().map(|settings| &settings.spool), &clock, &mut io::stdout())
+        }
+        Command::Query(args) => {
+            let settings = good(config::load_without_destination(&sources))?;
+            query::run(&args, &settings, &clock, &mut io::BufWriter::new(io::stdout())).await
         }
     }
 }

@@ -9,12 +9,17 @@ macro_rules! scripts {
 }
 
 /// What can be asked: `flux/queries`.
-pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend");
+pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend", "summary", "percentiles", "compare");
 
 /// What InfluxDB does by itself: `flux/tasks`.
-pub const TASKS: &[Script] = &[];
+pub const TASKS: &[Script] = scripts!("tasks": "rollup-1m", "rollup-1h");
 
 /// The query of this name, without its folder.
 pub fn query(name: &str) -> Option<&'static Script> {
     QUERIES.iter().find(|script| script.name.strip_prefix("queries/") == Some(name))
+}
+
+/// The task of this name, without its folder.
+pub fn task(name: &str) -> Option<&'static Script> {
+    TASKS.iter().find(|script| script.name.strip_prefix("tasks/") == Some(name))
 }
