@@ -9,7 +9,8 @@ macro_rules! scripts {
 }
 
 /// What can be asked: `flux/queries`.
-pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend", "summary", "percentiles", "compare");
+pub const QUERIES: &[Script] =
+    scripts!("queries": "edge-and-frontend", "summary", "percentiles", "compare", "last-event");
 
 /// The query of this name, without its folder.
 pub fn query(name: &str) -> Option<&'static Script> {
