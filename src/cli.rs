@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 it could not be done (the reason on stderr), 2 the arguments or the settings are wrong. *Never*: a stack trace.
 
 mod check;
+mod dashboards;
 mod replay;
 mod serve;
 mod setup;
@@ -58,6 +59,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Say what waits in the spool, by tenant, whether a gateway runs or not.
     Spool(spool::SpoolArgs),
+    /// Write the dashboards of Grafana and InfluxDB, for the buckets and the trace URL of the settings.
+    Dashboards(dashboards::DashboardsArgs),
 }
 
 /// Why a command ends with another code than 0.
@@ -117,6 +120,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             let at_home = args.path.is_none();
             let settings = if at_home { Some(good(config::load_without_destination(&sources))?) } else { None };
             spool::run(&args, settings.as_ref().map(|settings| &settings.spool), &clock, &mut io::stdout())
+        }
+        Command::Dashboards(args) => {
+            dashboards::run(&args, &good(config::load_without_destination(&sources))?, &mut io::stdout())
         }
     }
 }
