@@ -15,7 +15,7 @@ mod tests;
 
 use thiserror::Error;
 
-use crate::config::Settings;
+use crate::config::Installation;
 
 pub use source::Sources;
 
@@ -52,15 +52,13 @@ pub struct Place {
 
 impl Place {
     /// As settings say it.
-    pub fn of(settings: &Settings) -> Self {
-        let first = settings.default_bucket();
-        let mut own: Vec<String> =
-            settings.tenants.values().filter_map(|tenant| tenant.bucket.as_deref()).map(str::to_owned).collect();
-        own.sort();
+    pub fn of(settings: &Installation) -> Self {
+        let mut own: Vec<&str> = settings.tenants.iter().filter_map(|tenant| tenant.bucket.as_deref()).collect();
+        own.sort_unstable();
         own.dedup();
-        own.retain(|bucket| *bucket != *first);
+        own.retain(|bucket| *bucket != settings.bucket);
         Self {
-            buckets: std::iter::once(first.to_string()).chain(own).collect(),
+            buckets: std::iter::once(settings.bucket.as_str()).chain(own).map(str::to_owned).collect(),
             rollup_bucket: settings.answers.rollup_bucket.clone(),
             trace_url: settings.answers.trace_url.clone().unwrap_or_else(|| TRACE_URL.to_owned()),
         }
@@ -91,10 +89,11 @@ pub fn files(sources: &Sources, place: &Place) -> Result<Vec<Made>, Fault> {
         let text = pretty(&grafana::dashboard(sources, dashboard, place)?);
         made.push(Made { path: format!("grafana/dashboards/{}.json", dashboard.uid), text });
     }
-    made.extend(grafana::PROVISIONING.iter().map(|(path, text)| Made {
-        path: format!("grafana/provisioning/{path}"),
-        text: (*text).to_owned(),
-    }));
+    made.extend(
+        grafana::PROVISIONING
+            .iter()
+            .map(|(path, text)| Made { path: format!("grafana/provisioning/{path}"), text: (*text).to_owned() }),
+    );
     let text = pretty(&influxdb::template(sources, place)?);
     made.push(Made { path: "influxdb/template.json".to_owned(), text });
     Ok(made)

@@ -1,8 +1,5 @@
 //! `tagline dashboards`: the dashboards of Grafana and InfluxDB as files, for the buckets and the trace URL of the settings.
 
-#[cfg(test)]
-mod tests;
-
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,7 +8,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::answers::dashboards::{self, Made, Place, Sources};
-use crate::config::Settings;
+use crate::config::Installation;
 
 /// Write the dashboards of Grafana and InfluxDB, for the buckets and the trace URL of the settings.
 ///
@@ -30,7 +27,7 @@ pub struct DashboardsArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &DashboardsArgs, settings: &Settings, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn run(args: &DashboardsArgs, settings: &Installation, out: &mut dyn Write) -> Result<(), Failure> {
     let place = Place::of(settings);
     let made = Sources::shipped().and_then(|sources| dashboards::files(&sources, &place));
     for Made { path, text } in made.map_err(|fault| Failure::Failed(fault.to_string()))? {

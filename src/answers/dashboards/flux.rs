@@ -92,7 +92,12 @@ impl Dialect {
 }
 
 /// The query of a panel.
-pub(super) fn panel(sources: &Sources, dashboard: &Dashboard, panel: &Panel, dialect: Dialect) -> Result<String, Fault> {
+pub(super) fn panel(
+    sources: &Sources,
+    dashboard: &Dashboard,
+    panel: &Panel,
+    dialect: Dialect,
+) -> Result<String, Fault> {
     let fault = |what: String| Fault::new(&dashboard.file, format!("{:?}: {what}", panel.question));
     let script = script(&panel.script).map_err(fault)?;
     let bound = bind(sources, &dashboard.variables, script, &panel.inputs, &panel.least, dialect).map_err(fault)?;
@@ -161,7 +166,11 @@ pub(super) fn variable(sources: &Sources, name: &str, dialect: Dialect) -> Resul
     let order = if variable.first.is_some() { ", desc: true" } else { "" };
     if dialect == Dialect::InfluxDb && variable.all {
         imports.push("array");
-        let _ = write!(text, "\nunion(\n    tables: [\n        array.from(rows: [{{_value: \"{ALL}\"}}]),\n        {},\n    ],\n)", query.replace('\n', "\n        "));
+        let _ = write!(
+            text,
+            "\nunion(\n    tables: [\n        array.from(rows: [{{_value: \"{ALL}\"}}]),\n        {},\n    ],\n)",
+            query.replace('\n', "\n        ")
+        );
     } else {
         let _ = write!(text, "\n{query}");
     }

@@ -186,7 +186,8 @@ fn panel(sources: &Sources, dashboard: &Dashboard, panel: &Panel, place: &Place)
         Picture::Table => {
             made["type"] = "table".into();
             made["maxDataPoints"] = ROWS.into();
-            made["options"] = json!({ "showHeader": true, "cellHeight": "sm", "frameIndex": 0, "enablePagination": true });
+            made["options"] =
+                json!({ "showHeader": true, "cellHeight": "sm", "frameIndex": 0, "enablePagination": true });
             made["fieldConfig"]["defaults"]["custom"] =
                 json!({ "align": "auto", "cellOptions": { "type": "auto" }, "inspect": false, "filterable": true });
         }
@@ -294,13 +295,7 @@ fn column_override(
 }
 
 /// A way from a value.
-fn link(
-    sources: &Sources,
-    dashboard: &Dashboard,
-    column: &Column,
-    link: &Link,
-    place: &Place,
-) -> Result<Value, Fault> {
+fn link(sources: &Sources, dashboard: &Dashboard, column: &Column, link: &Link, place: &Place) -> Result<Value, Fault> {
     if link.to == "trace" {
         // An id is hexadecimal digits: it needs no escaping, and what stands before it must have none.
         let behind = place.around_trace_id().1;

@@ -126,7 +126,10 @@ fn chart(sources: &Sources, dashboard: &Dashboard, panel: &Panel) -> Result<Valu
             made["hoverDimension"] = "auto".into();
             made["xCol"] = "_time".into();
             made["yCol"] = "_value".into();
-            made["colors"] = COLORS.map(|hex| json!({ "id": "scale", "name": "Tagline", "type": "scale", "hex": hex })).to_vec().into();
+            made["colors"] = COLORS
+                .map(|hex| json!({ "id": "scale", "name": "Tagline", "type": "scale", "hex": hex }))
+                .to_vec()
+                .into();
             made["axes"] = json!([
                 { "name": "x", "base": "10", "scale": "linear" },
                 { "name": "y", "base": "10", "scale": "linear", "suffix": suffix(unit) },

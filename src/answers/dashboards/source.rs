@@ -241,7 +241,10 @@ impl Sources {
                 // One that depends on another can only be chosen where that one can.
                 for used in &variable.uses {
                     if !dashboard.variables.contains(used) {
-                        return Err(Fault::new(file, format!("{name} depends on {used}, which is none of its variables")));
+                        return Err(Fault::new(
+                            file,
+                            format!("{name} depends on {used}, which is none of its variables"),
+                        ));
                     }
                 }
             }

@@ -106,7 +106,10 @@ fn every_text_variable_stands_in_flux_in_the_one_form_that_it_cannot_end() {
                 seen += 1;
                 let (reference, behind) = after.split_once('}').unwrap();
                 assert!(reference.ends_with(":regex"), "{path}: {reference}}}");
-                assert!(before.ends_with("/^") && behind.starts_with("$/"), "{path}: {reference}}} is not between /^ and $/");
+                assert!(
+                    before.ends_with("/^") && behind.starts_with("$/"),
+                    "{path}: {reference}}} is not between /^ and $/"
+                );
             }
         }
     }

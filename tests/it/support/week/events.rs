@@ -89,6 +89,16 @@ impl Generator {
         Self { seed, end_ms, sessions: events / EVENTS_OF_A_SESSION }
     }
 
+    /// A week with about so many points: a fifth of the events are told by the backend too, and there are some web vitals.
+    pub fn with_points(seed: u64, end_ms: i64, points: u64) -> Self {
+        Self::new(seed, end_ms, points * 4 / 5)
+    }
+
+    /// About how many points it has.
+    pub fn points(&self) -> u64 {
+        self.sessions * EVENTS_OF_A_SESSION * 5 / 4
+    }
+
     /// One of its sessions. Their numbers are in the order of their beginnings.
     pub fn session(&self, number: u64) -> Session {
         let mixed = |salt: u64| fastrand::Rng::with_seed(self.seed ^ (number << 8 | salt)).u64(..);

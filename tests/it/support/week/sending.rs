@@ -93,7 +93,7 @@ pub struct Sent {
     pub edge: Seen,
 }
 
-/// Sends all of it. `progress` hears of every so many events.
+/// Sends all of it. `progress` hears of every so many points.
 pub fn send(generator: &Generator, to: SocketAddr, keep: bool, progress: &(dyn Fn(u64) + Sync)) -> Sent {
     const CONNECTIONS: usize = 4;
     let next = AtomicU64::new(0);
@@ -116,13 +116,14 @@ pub fn send(generator: &Generator, to: SocketAddr, keep: bool, progress: &(dyn F
                 post(&mut connection, tenant, Sender::Backend, "/v1/telemetry", &bodies::backend(told.iter().copied()));
                 post(&mut connection, tenant, Sender::Pages, "/ingest", &bodies::vitals(vitals.iter().copied()));
                 let count = events().count() as u64;
+                let points = count + (told.len() + vitals.len()) as u64;
                 *sent.counts.entry(tenant.name).or_default() += count;
-                *sent.points.entry(tenant.name).or_default() += count + (told.len() + vitals.len()) as u64;
+                *sent.points.entry(tenant.name).or_default() += points;
                 events().for_each(|event| sent.edge.see(event));
                 if keep {
                     sent.events.extend(events().cloned());
                 }
-                progress(count);
+                progress(points);
             }
         }
     };
