@@ -5,7 +5,7 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::{Connection, http_client};
+use super::{Connection, http};
 
 /// InfluxDB's HTTP API, by the same kind of client that the crate is given.
 pub(crate) struct Rest {
@@ -23,8 +23,9 @@ impl std::fmt::Debug for Rest {
 impl Rest {
     /// Of the same connection as [`super::client`].
     pub(crate) fn new(connection: &Connection<'_>) -> Result<Self, String> {
-        let (builder, base) = http_client(connection)?;
+        let builder = http(connection)?;
         let bad = |why: &dyn std::fmt::Display| format!("influxdb.url {:?}: {why}", connection.url);
+        let base = Url::parse(connection.url).map_err(|error| bad(&error))?;
         let mut authorization =
             HeaderValue::from_str(&format!("Token {}", connection.token)).map_err(|error| bad(&error))?;
         authorization.set_sensitive(true);
