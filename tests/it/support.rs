@@ -15,6 +15,7 @@
 //! - [`caddy`], [`telegraf`], [`manifests`] and [`cluster`]: the edge: both programs with the configurations of this repository, what
 //!   kustomize makes of `k8s/`, and a Kubernetes API server.
 //! - [`service::Service`]: a small server behind Caddy: an app, or one that verifies credentials.
+//! - [`alertmanager::Alertmanager`]: one with the example of `prometheus/`, and who gets its messages.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
 //!
@@ -23,6 +24,7 @@
 
 #![allow(dead_code, unused_imports, reason = "a test takes what it needs")]
 
+pub mod alertmanager;
 pub mod authority;
 pub mod browser;
 pub mod caddy;
