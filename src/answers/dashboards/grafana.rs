@@ -143,7 +143,6 @@ fn variable(sources: &Sources, name: &str, variable: &Variable, place: &Place) -
                 "label": variable.label,
                 "description": variable.says,
                 "datasource": data_source(),
-                "definition": query,
                 "query": query,
                 // Whenever the range of time changes: who was not there in it is no choice.
                 "refresh": 2,
@@ -154,7 +153,6 @@ fn variable(sources: &Sources, name: &str, variable: &Variable, place: &Place) -
                 "includeAll": variable.all,
                 "allowCustomValue": true,
                 "options": [],
-                "current": {},
             });
             if variable.all {
                 made["allValue"] = Value::from(ALL_PATTERN);

@@ -101,7 +101,7 @@ fn every_text_variable_stands_in_flux_in_the_one_form_that_it_cannot_end() {
         let panels = dashboard["panels"].as_array().unwrap().iter();
         let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
         let queries = panels.filter_map(|panel| panel["targets"][0]["query"].as_str());
-        for query in queries.chain(variables.filter_map(|variable| variable["definition"].as_str())) {
+        for query in queries.chain(variables.filter_map(|variable| variable["query"].as_str())) {
             for (before, after) in query.match_indices("${").map(|(at, _)| (&query[..at], &query[at..])) {
                 seen += 1;
                 let (reference, behind) = after.split_once('}').unwrap();
