@@ -1,0 +1,46 @@
+//! What cannot be done is told.
+
+use serde_json::{Value, json};
+
+use super::Organisation;
+use super::organisation::marked;
+
+#[tokio::test]
+async fn what_cannot_be_done_says_where_and_what_to_do() {
+    let org = Organisation::new();
+    org.settings("[influxdb]\nbucket = \"events\"");
+    let wrong = org.run("setup", &[], &[("INFLUXDB_ADMIN_TOKEN", "nobodys")]).await;
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert!(wrong.stderr.contains("is INFLUXDB_ADMIN_TOKEN a token of this InfluxDB?"), "{wrong:?}");
+    assert!(!format!("{wrong:?}").contains("nobodys"), "a token is shown");
+
+    let url = format!("http://{}", org.address);
+    let admin = ("INFLUXDB_ADMIN_TOKEN", org.token.as_str());
+    let nobody =
+        crate::support::tagline(org.folder.path(), &["setup", "--url", &url, "--org", "nobody"], &[admin]).await;
+    assert_eq!(nobody.code, Some(1), "{nobody:?}");
+    assert!(nobody.stderr.contains("no organisation \"nobody\"") && nobody.stderr.contains("--org"), "{nobody:?}");
+    let away = crate::support::tagline(org.folder.path(), &["setup", "--url", "http://127.0.0.1:9"], &[admin]).await;
+    assert_eq!(away.code, Some(1), "{away:?}");
+    assert!(away.stderr.contains("http://127.0.0.1:9: no connection"), "{away:?}");
+
+    // A token that may make buckets and tokens, and no tasks: told, and enough without them.
+    let right = |action: &str, kind: &str| json!({ "action": action, "resource": { "type": kind, "orgID": org.id } });
+    let mut rights: Vec<Value> =
+        ["buckets", "authorizations"].iter().flat_map(|kind| [right("read", kind), right("write", kind)]).collect();
+    rights.push(json!({ "action": "read", "resource": { "type": "orgs", "id": org.id } }));
+    let made = org.call("POST", "/api/v2/authorizations", &json!({ "orgID": org.id, "permissions": rights }));
+    let few = ("INFLUXDB_ADMIN_TOKEN", made["token"].as_str().unwrap());
+    let refused = org.run("setup", &[], &[few]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("INFLUXDB_ADMIN_TOKEN") && refused.stderr.contains("--no-tasks"), "{refused:?}");
+    let alone = org.run("setup", &["--no-tasks"], &[few]).await;
+    assert_eq!(alone.code, Some(0), "{alone:?}");
+    assert!(marked(&alone.stderr, '+').len() == 4 && org.tasks().is_empty(), "{alone:?}");
+    // Nor need a pipeline that keeps the tasks as they should be print tokens.
+    let tokens = org.tokens();
+    let silent = org.run("setup", &["--no-tokens"], &[]).await;
+    assert_eq!(silent.code, Some(0), "{silent:?}");
+    assert!(!silent.stdout.contains("TOKEN") && org.tokens() == tokens, "{silent:?}");
+    org.setup(&["--remove-tasks"]).await;
+}
