@@ -4,6 +4,7 @@
 //! that is asked). *Never*: a stack trace.
 
 mod check;
+mod dashboards;
 mod query;
 mod replay;
 mod rollup;
@@ -66,6 +67,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Say what waits in the spool, by tenant, whether a gateway runs or not.
     Spool(spool::SpoolArgs),
+    /// Write the dashboards of Grafana and InfluxDB, for the buckets and the trace URL of the settings.
+    Dashboards(dashboards::DashboardsArgs),
     /// Ask the stored data: percentiles, two tenants side by side, what makes the difference, sessions and their traces.
     Query(query::QueryArgs),
 }
@@ -136,6 +139,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Query(args) => {
             let settings = good(config::load_without_destination(&sources))?;
             query::run(&args, &settings, &clock, &mut io::BufWriter::new(io::stdout())).await
+        }
+        Command::Dashboards(args) => {
+            dashboards::run(&args, &good(config::load_installation(&sources))?, &mut io::stdout())
         }
     }
 }
