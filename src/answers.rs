@@ -6,6 +6,8 @@
 //!
 //! *Never*: text from outside in a query in any other way than as a [`Literal`], which cannot end itself.
 
+pub mod dashboards;
+pub(crate) mod install;
 pub mod library;
 mod literal;
 mod run;

@@ -1,5 +1,7 @@
 //! The one place that makes InfluxDB clients, and the writer that the lanes use.
 
+mod rest;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use secrecy::ExposeSecret as _;
 
 use super::answer::Answer;
 use crate::config::Influx;
+pub(crate) use rest::Rest;
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -184,6 +187,7 @@ pub(crate) fn brief(error: RequestError) -> String {
             format!("InfluxDB answered {}: {}", status.as_u16(), message.as_deref().unwrap_or("no reason given"))
         }
         RequestError::ReqwestProcessing { source } => super::answer::failure(source),
+        RequestError::Deserializing { text } => text,
         other => other.to_string(),
     }
 }
