@@ -14,6 +14,8 @@ pub const QUERIES: &[Script] = scripts!("queries":
     "summary",
     "percentiles",
     "compare",
+    "session",
+    "slowest-sessions",
     "last-event",
     "edge-and-frontend",
     "gateway-counter",
