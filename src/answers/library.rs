@@ -15,6 +15,7 @@ pub const QUERIES: &[Script] = scripts!("queries":
     "percentiles",
     "compare",
     "edge-and-frontend",
+    "last-event",
     "gateway-counter",
     "gateway-gauge",
     "gateway-quantile",

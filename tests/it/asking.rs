@@ -1,4 +1,5 @@
 //! What the stored data answers, asked of a real InfluxDB: the Flux of `flux/`, its tasks, `tagline query`, `tagline setup`, dashboards.
 
 mod dashboards;
+mod query;
 mod week;

@@ -14,8 +14,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::super::literal::Literal;
+use super::super::run::Reader;
 use super::plan::{Action, Found, FoundBucket, FoundSecret, FoundTask, FoundToken, Plan, right_token};
 use super::{ALERT_URL, MONITORING, Tasks, Wanted, task};
+use crate::config::Source;
 use crate::deliver::influx::{self, Connection, Rest, brief};
 
 /// How many tasks are asked for at once: InfluxDB gives 500 at the most.
@@ -28,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Server {
     api: Client,
     rest: Rest,
+    reader: Reader,
     url: String,
-    org: String,
     org_id: String,
 }
 
@@ -47,6 +49,8 @@ impl Server {
     pub(crate) async fn open(url: &str, org: &str, token: &str) -> Result<Self, String> {
         let connection = Connection { url, org, token, timeout: PATIENCE, gzip: false };
         let (api, rest) = (influx::client(&connection)?, Rest::new(&connection)?);
+        let source = Source { url: url.to_owned(), org: org.to_owned(), bucket: String::new(), token: token.into() };
+        let reader = Reader::new(&source, PATIENCE).map_err(|error| error.to_string())?;
         let at = |why: String| format!("looking for the organisation at {url}: {why}");
         let org_id = influx::organization(&api, org).await.map_err(|error| at(refused(error)))?;
         let org_id = org_id.ok_or_else(|| {
@@ -54,7 +58,7 @@ impl Server {
                 "no organisation {org:?} can be seen with this token; create it (`influx org create`), or name another with --org"
             ))
         })?;
-        Ok(Self { api, rest, url: url.to_owned(), org: org.to_owned(), org_id })
+        Ok(Self { api, rest, reader, url: url.to_owned(), org_id })
     }
 
     fn at(&self, what: &str, error: RequestError) -> String {
@@ -239,8 +243,8 @@ impl Server {
             Literal::text(ALERT_URL).text
         );
         let ours = hex(digest(&SHA256, format!("{before}{wanted}").as_bytes()).as_ref());
-        Ok(match self.rest.query(&self.org, &flux).await {
-            Ok(answer) if answer.contains(&ours) => FoundSecret::Same,
+        Ok(match self.reader.ask(&flux).await {
+            Ok(answer) if answer.first().and_then(|row| row.text("digest")) == Some(&ours) => FoundSecret::Same,
             Ok(_) => FoundSecret::Other,
             // Too old for the function, or the token may not read secrets.
             Err(_) => FoundSecret::Untold,

@@ -79,7 +79,7 @@ pub(super) async fn one(args: &SessionArgs, desk: &Desk<'_>, out: &mut dyn Write
     if programs { Ok(()) } else { timeline(args, desk, &range, &answer, out) }
 }
 
-fn timeline(
+pub(super) fn timeline(
     args: &SessionArgs,
     desk: &Desk<'_>,
     range: &Range,
@@ -150,6 +150,17 @@ pub(super) async fn slowest(args: &SlowestArgs, desk: &Desk<'_>, out: &mut dyn W
     if programs {
         return Ok(());
     }
+    table_of(args, desk, &range, &answer, first, out)
+}
+
+pub(super) fn table_of(
+    args: &SlowestArgs,
+    desk: &Desk<'_>,
+    range: &Range,
+    answer: &Answer,
+    first: Row<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let id = first.text("session").unwrap_or_default();
     let sentence = format!(
         "The slowest session of {} in {} is {}: {} in {}.",
@@ -182,7 +193,7 @@ pub(super) async fn slowest(args: &SlowestArgs, desk: &Desk<'_>, out: &mut dyn W
     lines(&table.lines(desk.terminal), out)?;
     writeln!(out, "\nNext: tagline query session {} --tenant {} {}", quoted(id), args.tenant, range.arguments())
         .map_err(unwritten)?;
-    desk.foot(&range, &answer, out)
+    desk.foot(range, answer, out)
 }
 
 impl Desk<'_> {
