@@ -14,6 +14,8 @@ pub const QUERIES: &[Script] = scripts!("queries":
     "summary",
     "percentiles",
     "compare",
+    "session",
+    "slowest-sessions",
     "edge-and-frontend",
     "last-event",
     "gateway-counter",
