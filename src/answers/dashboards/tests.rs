@@ -183,7 +183,7 @@ fn the_settings_at_hand_are_those_that_the_files_are_made_for() {
     assert_eq!(variable("trace_url")["query"], "https://t.example/explore?id=");
     let mut found = Vec::new();
     texts(&compare, &mut found);
-    assert!(found.contains(&"${trace_url:raw}${__data.fields.trace_id:raw}&x=1"));
+    assert!(found.contains(&"${trace_url:raw}${__value.raw}&x=1"));
     let template: Value = serde_json::from_str(&text("influxdb/template.json")).unwrap();
     let bucket = template.as_array().unwrap().iter().find(|object| object["spec"]["name"] == "tagline_bucket").unwrap();
     assert_eq!(bucket["spec"]["values"], serde_json::json!(["main", "globex"]));
