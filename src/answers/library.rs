@@ -9,9 +9,30 @@ macro_rules! scripts {
 }
 
 /// What can be asked: `flux/queries`.
-pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend");
+#[rustfmt::skip]
+pub const QUERIES: &[Script] = scripts!("queries":
+    "summary",
+    "percentiles",
+    "compare",
+    "edge-and-frontend",
+    "gateway-counter",
+    "gateway-gauge",
+    "gateway-quantile",
+);
+
+/// What InfluxDB does by itself: `flux/tasks`.
+#[rustfmt::skip]
+pub const TASKS: &[Script] = scripts!("tasks":
+    "rollup-1m",
+    "rollup-1h",
+);
 
 /// The query of this name, without its folder.
 pub fn query(name: &str) -> Option<&'static Script> {
     QUERIES.iter().find(|script| script.name.strip_prefix("queries/") == Some(name))
+}
+
+/// The task of this name, without its folder.
+pub fn task(name: &str) -> Option<&'static Script> {
+    TASKS.iter().find(|script| script.name.strip_prefix("tasks/") == Some(name))
 }

@@ -1,5 +1,7 @@
 //! The one place that makes InfluxDB clients, and the writer that the lanes use.
 
+mod rest;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use secrecy::ExposeSecret as _;
 
 use super::answer::Answer;
 use crate::config::Influx;
+pub(crate) use rest::Rest;
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -30,9 +33,16 @@ pub(crate) struct Connection<'c> {
     pub(crate) gzip: bool,
 }
 
-/// Makes a client. The crate panics on a bad URL and fails late on a bad token: both are looked at here first.
+/// Makes a client. The crate panics on a bad URL and fails late on a bad token: both are looked at first.
 pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
-    let Connection { url, org, token, timeout, gzip } = connection;
+    let (builder, _) = http_client(connection)?;
+    let Connection { url, org, token, .. } = connection;
+    ClientBuilder::with_builder(builder, *url, *org, *token).build().map_err(|e| format!("influxdb.url {url:?}: {e}"))
+}
+
+/// What all clients have in common, and the URL that was looked at.
+pub(crate) fn http_client(connection: &Connection<'_>) -> Result<(reqwest::ClientBuilder, reqwest::Url), String> {
+    let Connection { url, org: _, token, timeout, gzip } = connection;
     let parsed = reqwest::Url::parse(url)
         .map_err(|e| format!("influxdb.url {url:?}: {e}; it should look like http://influxdb:8086"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
@@ -60,7 +70,7 @@ pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
         .http1_only()
         // A redirect would carry the token and a tenant's data to another place.
         .redirect(reqwest::redirect::Policy::none());
-    ClientBuilder::with_builder(builder, *url, *org, *token).build().map_err(|e| format!("influxdb.url {url:?}: {e}"))
+    Ok((builder, parsed))
 }
 
 /// Writes bodies to one InfluxDB.
@@ -177,6 +187,7 @@ pub(crate) fn brief(error: RequestError) -> String {
             format!("InfluxDB answered {}: {}", status.as_u16(), message.as_deref().unwrap_or("no reason given"))
         }
         RequestError::ReqwestProcessing { source } => super::answer::failure(source),
+        RequestError::Deserializing { text } => text,
         other => other.to_string(),
     }
 }

@@ -1,1 +1,3 @@
 //! What the stored data answers, asked of a real InfluxDB: the Flux of `flux/`, its tasks, `tagline query`, `tagline setup`, dashboards.
+
+mod week;

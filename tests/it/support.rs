@@ -16,6 +16,7 @@
 //!   kustomize makes of `k8s/`, and a Kubernetes API server.
 //! - [`service::Service`]: a small server behind Caddy: an app, or one that verifies credentials.
 //! - [`alertmanager::Alertmanager`]: one with the example of `prometheus/`, and who gets its messages.
+//! - [`week()`]: a week of three tenants in which one cause hides, to ask InfluxDB about.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
 //!
@@ -48,6 +49,7 @@ pub mod reloading;
 pub mod sending;
 pub mod service;
 pub mod telegraf;
+pub mod week;
 
 pub use browser::{Page, Tab, browser};
 pub use caddy::Caddy;
@@ -62,6 +64,7 @@ pub use link::{Link, Switch};
 pub use load::{Load, Pace};
 pub use numbered::{Counts, Fate, Sender, Verdict, numbers};
 pub use relay::Relay;
+pub use week::{Week, week};
 
 use std::fmt::Display;
 use std::path::PathBuf;
