@@ -1,12 +1,18 @@
 //! The commands: arguments in, an exit code out.
 //!
-//! Exit codes: 0 done, 1 it could not be done (the reason on stderr), 2 the arguments or the settings are wrong. *Never*: a stack trace.
+//! Exit codes: 0 done, 1 it could not be done (the reason on stderr), 2 the arguments or the settings are wrong, 3 something would change (only where
+//! that is asked). *Never*: a stack trace.
 
 mod check;
+mod dashboards;
+mod query;
 mod replay;
+mod rollup;
 mod serve;
 mod setup;
 mod spool;
+mod table;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -29,6 +35,7 @@ Examples:
   tagline check --config tagline.toml --token - < token.txt   why a token is taken or not
   tagline setup --url http://127.0.0.1:8086 --org my-org --bucket app_observability
   tagline token --tenant acme --config tagline.toml
+  tagline query explain --tenants acme,globex   why is acme slower than globex?
 
 Exit codes: 0 done · 1 could not be done · 2 the arguments or the settings are wrong";
 
@@ -50,14 +57,20 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Say every mistake of the settings at once, with its place; or why a token is taken or not.
     Check(check::CheckArgs),
-    /// Prepare an InfluxDB: organisation, bucket, a write-only and a read-only token. Safe to run twice.
+    /// Prepare an InfluxDB: organisation, buckets, a write-only and a read-only token, tasks. Safe to run twice.
     Setup(setup::SetupArgs),
+    /// Compute the rollups of the past, by the scripts that InfluxDB runs as tasks.
+    Rollup(rollup::RollupArgs),
     /// Mint a JWT or an upload token for a tenant, or make a write key, for trying things out.
     Token(token::TokenArgs),
     /// Send again what lies in files: spilled points, dead letters, a copied spool folder.
     Replay(replay::ReplayArgs),
     /// Say what waits in the spool, by tenant, whether a gateway runs or not.
     Spool(spool::SpoolArgs),
+    /// Write the dashboards of Grafana and InfluxDB, for the buckets and the trace URL of the settings.
+    Dashboards(dashboards::DashboardsArgs),
+    /// Ask the stored data: percentiles, two tenants side by side, what makes the difference, sessions and their traces.
+    Query(query::QueryArgs),
 }
 
 /// Why a command ends with another code than 0.
@@ -67,6 +80,8 @@ pub enum Failure {
     Failed(String),
     /// Exit code 2: the arguments or the settings are wrong.
     Misuse(String),
+    /// Exit code 3: it was asked whether something would change, and something would.
+    Differs,
 }
 
 impl Failure {
@@ -75,6 +90,7 @@ impl Failure {
         match self {
             Self::Failed(_) => 1,
             Self::Misuse(_) => 2,
+            Self::Differs => 3,
         }
     }
 }
@@ -83,6 +99,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(message) | Self::Misuse(message) => f.write_str(message),
+            Self::Differs => f.write_str("something would change (--exit-code)"),
         }
     }
 }
@@ -106,7 +123,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             serve::run(good(settings)?, Origin { sources, files }, clock).await
         }
         Command::Check(args) => check::run(&args, &sources, &clock, &mut io::stdin(), &mut io::stdout()).await,
-        Command::Setup(args) => setup::run(args).await,
+        Command::Setup(args) => setup::run(args, good(config::load_installation(&sources))?).await,
+        Command::Rollup(args) => rollup::run(args, &good(config::load_installation(&sources))?, &clock).await,
         Command::Token(args) => {
             let settings = if args.write_key { None } else { Some(good(config::load_without_destination(&sources))?) };
             token::run(&args, settings.as_ref(), &clock, &mut io::stdout()).await
@@ -118,6 +136,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
             let settings = if at_home { Some(good(config::load_without_destination(&sources))?) } else { None };
             spool::run(&args, settings.as_ref().map(|settings| &settings.spool), &clock, &mut io::stdout())
         }
+        Command::Query(args) => {
+            let settings = good(config::load_without_destination(&sources))?;
+            query::run(&args, &settings, &clock, &mut io::BufWriter::new(io::stdout())).await
+        }
+        Command::Dashboards(args) => {
+            dashboards::run(&args, &good(config::load_installation(&sources))?, &mut io::stdout())
+        }
     }
 }
 
@@ -125,7 +150,7 @@ fn settings(sources: &Sources) -> Result<Settings, Failure> {
     good(config::load(sources))
 }
 
-fn good(loaded: Result<Settings, Findings>) -> Result<Settings, Failure> {
+fn good<T>(loaded: Result<T, Findings>) -> Result<T, Failure> {
     loaded.map_err(|findings| {
         Failure::Misuse(format!(
             "{findings}\n\nThe settings have mistakes; nothing was started. `tagline check` says them too."

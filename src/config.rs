@@ -28,10 +28,10 @@ pub use files::Files;
 pub use finding::{Finding, Findings, Place};
 pub use settings::{
     AddressLimits, Algorithm, Answers, Baseline, ClientAddress, Connections, DryRun, Durability, Enrich, Influx,
-    Issuer, IssuerKey, Limits, Log, LogFormat, MAX_UPLOAD_SECRETS, OnFull, OriginRule, PathRule, Profile, Replicas,
-    Require, Scrub, Secret, Server, SessionMode, Settings, Source, SpoolSettings, TenantDefaults, TenantSettings,
-    UPLOAD_ISSUER, Unknown, WriteKey,
+    Installation, InstalledTenant, Issuer, IssuerKey, Limits, Log, LogFormat, MAX_UPLOAD_SECRETS, OnFull, OriginRule,
+    PathRule, Profile, Replicas, Require, Scrub, Secret, Server, SessionMode, Settings, Source, SpoolSettings,
+    TenantDefaults, TenantSettings, UPLOAD_ISSUER, Unknown, WriteKey,
 };
-pub use sources::{Loaded, Sources, load, load_without_destination, read};
+pub use sources::{Loaded, Sources, load, load_installation, load_without_destination, read};
 pub use tenant_id::TenantId;
-pub(crate) use values::show_size;
+pub(crate) use values::{instant, show_size};

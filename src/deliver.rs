@@ -24,6 +24,7 @@ mod suspects;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use answer::failure;
 pub use controls::{Change, Controls};
 pub use dead_letters::DeadLetter;
 pub(crate) use dead_letters::{Bound as LetterBound, Letter};

@@ -9,10 +9,26 @@ macro_rules! scripts {
 }
 
 /// What can be asked: `flux/queries`.
-pub const QUERIES: &[Script] = scripts!("queries": "edge-and-frontend");
+#[rustfmt::skip]
+pub const QUERIES: &[Script] = scripts!("queries":
+    "summary",
+    "percentiles",
+    "compare",
+    "session",
+    "slowest-sessions",
+    "edge-and-frontend",
+    "last-event",
+    "gateway-counter",
+    "gateway-gauge",
+    "gateway-quantile",
+);
 
 /// What InfluxDB does by itself: `flux/tasks`.
-pub const TASKS: &[Script] = scripts!("tasks": "rollup-1m", "rollup-1h");
+#[rustfmt::skip]
+pub const TASKS: &[Script] = scripts!("tasks":
+    "rollup-1m",
+    "rollup-1h",
+);
 
 /// The query of this name, without its folder.
 pub fn query(name: &str) -> Option<&'static Script> {

@@ -28,6 +28,11 @@ pub struct Literal {
 }
 
 impl Literal {
+    /// As it stands in a script.
+    pub fn flux(&self) -> &str {
+        &self.text
+    }
+
     /// A string.
     pub fn text(text: &str) -> Self {
         Self { kind: Kind::Text, text: quoted(text) }

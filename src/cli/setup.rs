@@ -1,55 +1,74 @@
-//! `tagline setup`: the first set-up of an InfluxDB, safe to run twice.
+//! `tagline setup`: an InfluxDB made ready for these settings, safe to run as often as one likes.
 //!
 //! Standard output carries nothing but what a shell or a script takes (`export …` lines, or JSON); everything for people goes to standard error.
 
+mod onboard;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::time::Duration;
 
 use clap::Args;
-use influxdb2::Client;
-use influxdb2::api::authorizations::{CreateAuthorizationRequest, ListAuthorizationsRequest};
-use influxdb2::models::permission::{Action, Permission};
-use influxdb2::models::resource::{Resource, Type};
 use serde_json::json;
 
 use super::Failure;
-use crate::deliver::influx::{Connection, brief, bucket, client, create_bucket, organization};
+use crate::answers::install::{Found, Plan, Scope, Server, SetUp, Tasks, Wanted, plan, setting};
+use crate::answers::library;
+use crate::config::Installation;
+use crate::deliver::influx::{Connection, brief, client};
 
-/// Set up an InfluxDB: organisation, bucket, a write-only and a read-only token. Safe to run twice.
+/// Set up an InfluxDB: organisation, buckets, a write-only and a read-only token, tasks. Safe to run twice.
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Examples:\n  eval \"$(tagline setup --url http://127.0.0.1:8086)\"\n  INFLUXDB_ADMIN_TOKEN=… tagline setup --url https://influxdb:8086 --org acme --retention 90d --json\n\nThe first user's password is read from TAGLINE_SETUP_PASSWORD, or made up and shown once."
+    after_help = "Examples:\n  eval \"$(tagline setup --url http://127.0.0.1:8086)\"\n  INFLUXDB_ADMIN_TOKEN=… tagline setup --config tagline.toml --dry-run\n  INFLUXDB_ADMIN_TOKEN=… tagline setup --url https://influxdb:8086 --org acme --retention 90d --json\n\nThe plan is said first, on stderr: + is made, ~ is changed, - is removed, = is as it should be, ! differs and stays so.\nExit codes: 0 done · 1 could not be done · 2 the arguments or the settings are wrong · 3 with --exit-code: something would change\nThe first user's password is read from TAGLINE_SETUP_PASSWORD, or made up and shown once."
 )]
 pub struct SetupArgs {
-    /// Where InfluxDB listens
-    #[arg(long, env = "INFLUXDB_URL", default_value = "http://127.0.0.1:8086")]
-    pub url: String,
-    /// Organisation
-    #[arg(long, env = "INFLUXDB_ORG", default_value = "tagline")]
-    pub org: String,
-    /// Bucket
-    #[arg(long, env = "INFLUXDB_BUCKET", default_value = "app_observability")]
-    pub bucket: String,
-    /// How long the bucket keeps points; 0: for ever
-    #[arg(long, default_value = "30d", value_parser = retention)]
-    pub retention: Duration,
+    /// Where InfluxDB listens [default: influxdb.url or INFLUXDB_URL, else http://127.0.0.1:8086]
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Organisation [default: influxdb.org or INFLUXDB_ORG, else tagline]
+    #[arg(long)]
+    pub org: Option<String>,
+    /// Bucket [default: influxdb.bucket or INFLUXDB_BUCKET: app_observability]
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// How long the buckets of events keep points; 0: for ever [default: influxdb.retention: 30d]
+    #[arg(long, value_parser = retention)]
+    pub retention: Option<Duration>,
     /// The first user, where InfluxDB was never set up
     #[arg(long, default_value = "admin")]
     pub username: String,
     /// The first user's password; made up and shown once if it is not given (only by this variable: arguments can be read by others)
     #[arg(skip = std::env::var("TAGLINE_SETUP_PASSWORD").ok())]
     pub password: Option<String>,
-    /// A token that may make buckets and tokens, where InfluxDB was set up before
+    /// A token that may make buckets, tokens and tasks, where InfluxDB was set up before
     #[arg(long, env = "INFLUXDB_ADMIN_TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
-    /// One JSON object instead of `export` lines
+    /// One JSON object instead of `export` lines; with --dry-run, the plan
     #[arg(long)]
     pub json: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: exit code 3 when something would change
+    #[arg(long, requires = "dry_run")]
+    pub exit_code: bool,
+    /// Change the retention of buckets that exist; a shorter one deletes what is older
+    #[arg(long)]
+    pub update_retention: bool,
+    /// Buckets and tokens alone
+    #[arg(long)]
+    pub no_tasks: bool,
+    /// Neither make nor print tokens: for a pipeline that keeps the rest as the settings say
+    #[arg(long)]
+    pub no_tokens: bool,
+    /// Only remove the tasks that setup made for these settings
+    #[arg(long, conflicts_with_all = ["no_tasks", "update_retention"])]
+    pub remove_tasks: bool,
 }
 
-fn retention(text: &str) -> Result<Duration, String> {
+pub(super) fn retention(text: &str) -> Result<Duration, String> {
     let period =
         if text == "0" { Ok(Duration::ZERO) } else { humantime::parse_duration(text).map_err(|e| e.to_string()) }?;
     match period.as_secs() {
@@ -60,170 +79,144 @@ fn retention(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// What stands in the end.
-#[derive(Debug)]
-struct Made {
-    write: String,
-    read: String,
-    /// What the bucket keeps: the gateway rejects older points, with a reason, before InfluxDB would.
-    retention: Duration,
+/// Where it is, by the flags over the settings over what a fresh InfluxDB is called.
+pub(super) struct Target {
+    pub(super) url: String,
+    pub(super) org: String,
+}
+
+impl Target {
+    pub(super) fn of(url: Option<String>, org: Option<String>, installation: &Installation) -> Self {
+        let url = url.or_else(|| installation.url.clone()).unwrap_or_else(|| "http://127.0.0.1:8086".to_owned());
+        Self { url, org: org.or_else(|| installation.org.clone()).unwrap_or_else(|| "tagline".to_owned()) }
+    }
+}
+
+impl SetupArgs {
+    fn scope(&self) -> Scope {
+        let tasks = match (self.remove_tasks, self.no_tasks) {
+            (true, _) => Tasks::Remove,
+            (false, true) => Tasks::Leave,
+            (false, false) => Tasks::Install,
+        };
+        Scope {
+            buckets: !self.remove_tasks,
+            tokens: !self.no_tokens && !self.remove_tasks,
+            tasks,
+            update_retention: self.update_retention,
+        }
+    }
 }
 
 /// Runs the command.
-pub async fn run(args: SetupArgs) -> Result<(), Failure> {
-    let made = set_up(&args).await?;
-    if args.json {
-        let out = json!({ "url": args.url, "org": args.org, "bucket": args.bucket, "write_token": made.write, "read_token": made.read, "retention": setting(made.retention) });
-        println!("{out}");
-    } else {
-        println!("export INFLUXDB_URL={}", quoted(&args.url));
-        println!("export INFLUXDB_ORG={}", quoted(&args.org));
-        println!("export INFLUXDB_BUCKET={}", quoted(&args.bucket));
-        println!("export INFLUXDB_TOKEN={}", quoted(&made.write));
-        println!("export INFLUXDB_READ_TOKEN={}", quoted(&made.read));
-        println!("export TAGLINE__INFLUXDB__RETENTION={}", quoted(&setting(made.retention)));
-    }
-    eprintln!("Ready: INFLUXDB_TOKEN may only write to {:?}, INFLUXDB_READ_TOKEN may only read from it.", args.bucket);
-    Ok(())
-}
+pub async fn run(args: SetupArgs, mut installation: Installation) -> Result<(), Failure> {
+    let target = Target::of(args.url.clone(), args.org.clone(), &installation);
+    installation.bucket = args.bucket.clone().unwrap_or(installation.bucket);
+    installation.retention = args.retention.unwrap_or(installation.retention);
+    let wanted = Wanted::of(&installation, library::TASKS, args.scope()).map_err(Failure::Failed)?;
 
-async fn set_up(args: &SetupArgs) -> Result<Made, Failure> {
-    let at = |what: &str, why: String| Failure::Failed(format!("{what} at {}: {why}", args.url));
-    let fresh = connect(args, "")?;
-    let allowed = fresh.is_onboarding_allowed().await.map_err(|e| at("asking whether InfluxDB is set up", brief(e)))?;
-    let token = if allowed { onboard(args, &fresh).await? } else { admin_token(args)? };
-    let api = connect(args, &token)?;
-    let org = organization(&api, &args.org).await.map_err(|e| at("looking for the organisation", brief(e)))?;
-    let Some(org) = org else {
-        return Err(at(
-            "looking for the organisation",
-            format!(
-                "no organisation {:?} can be seen with this token; create it (`influx org create`), or name another with --org",
-                args.org
-            ),
-        ));
-    };
-    let found = bucket(&api, &org, &args.bucket).await.map_err(|e| at("looking for the bucket", brief(e)))?;
-    let (bucket_id, retention) = match found {
-        Some((id, kept)) => {
-            if kept != args.retention {
-                eprintln!(
-                    "The bucket {:?} keeps points for {}, not for {}: left as it is (`influx bucket update --id {id} --retention …` changes it).",
-                    args.bucket,
-                    period(kept),
-                    period(args.retention)
-                );
-            }
-            (id, kept)
-        }
-        None => {
-            create_bucket(&api, org.clone(), &args.bucket, args.retention)
-                .await
-                .map_err(|e| at("creating the bucket", brief(e)))?;
-            let made = bucket(&api, &org, &args.bucket).await.map_err(|e| at("looking for the bucket", brief(e)))?;
-            let (id, _) =
-                made.ok_or_else(|| at("creating the bucket", "it cannot be seen with this token".to_owned()))?;
-            eprintln!("Created the bucket {:?}, which keeps points for {}.", args.bucket, period(args.retention));
-            (id, args.retention)
-        }
-    };
-    let write = token_for(&api, &org, &bucket_id, args, Action::Write).await?;
-    let read = token_for(&api, &org, &bucket_id, args, Action::Read).await?;
-    Ok(Made { write, read, retention })
-}
-
-fn connect(args: &SetupArgs, token: &str) -> Result<Client, Failure> {
     let connection =
-        Connection { url: &args.url, org: &args.org, token, timeout: Duration::from_secs(30), gzip: false };
-    client(&connection).map_err(Failure::Misuse)
+        Connection { url: &target.url, org: &target.org, token: "", timeout: Duration::from_secs(30), gzip: false };
+    let anybody = client(&connection).map_err(Failure::Misuse)?;
+    let at = |what: &str, why: String| Failure::Failed(format!("{what} at {}: {why}", target.url));
+    let allowed = anybody.is_onboarding_allowed().await;
+    let allowed = allowed.map_err(|error| at("asking whether InfluxDB is set up", brief(error)))?;
+    if allowed && (args.dry_run || args.remove_tasks) {
+        let plan = if args.remove_tasks { Plan::default() } else { plan(&Found::default(), &wanted) };
+        return only_planned(&args, &target, &onboard::planned(plan, &args, &target));
+    }
+    let token = if allowed {
+        onboard::onboard(&args, &target, &installation, &anybody).await?
+    } else {
+        admin_token(args.admin_token.clone(), &target)?
+    };
+    let server = Server::open(&target.url, &target.org, &token).await.map_err(Failure::Failed)?;
+    let found = server.found(&wanted).await.map_err(Failure::Failed)?;
+    let plan = plan(&found, &wanted);
+    if args.dry_run {
+        return only_planned(&args, &target, &plan);
+    }
+    told::plan(&plan, &target);
+    let set_up = server.apply(&plan, &wanted).await.map_err(|why| {
+        Failure::Failed(format!(
+            "{why}\nWhat stands above it in the plan is done; run setup again to go on from there."
+        ))
+    })?;
+    told::done(&plan);
+    if args.remove_tasks {
+        return Ok(());
+    }
+    print(&args, &target, &installation, &wanted, &set_up)
 }
 
-fn admin_token(args: &SetupArgs) -> Result<String, Failure> {
-    args.admin_token.clone().ok_or_else(|| {
+/// The token that the one needs who changes an InfluxDB.
+pub(super) fn admin_token(given: Option<String>, target: &Target) -> Result<String, Failure> {
+    given.filter(|token| !token.is_empty()).ok_or_else(|| {
         Failure::Misuse(format!(
-            "{} was set up before: give a token that may make buckets and tokens in INFLUXDB_ADMIN_TOKEN",
-            args.url
+            "{} was set up before: give a token that may make buckets, tokens and tasks in INFLUXDB_ADMIN_TOKEN",
+            target.url
         ))
     })
 }
 
-/// The very first set-up: user, organisation, bucket. Returns the operator token.
-async fn onboard(args: &SetupArgs, fresh: &Client) -> Result<String, Failure> {
-    let made_up = args.password.is_none();
-    let password = args.password.clone().unwrap_or_else(password);
-    let seconds = i32::try_from(args.retention.as_secs()).unwrap_or(i32::MAX);
-    let answer =
-        fresh.onboarding(&args.username, &args.org, &args.bucket, Some(password.clone()), None, Some(seconds)).await;
-    let answer = answer.map_err(|e| Failure::Failed(format!("setting up {}: {}", args.url, brief(e))))?;
-    let token = answer.auth.and_then(|auth| auth.token);
-    let token = token.ok_or_else(|| Failure::Failed(format!("setting up {}: the answer held no token", args.url)))?;
-    eprintln!("Set up {}: user {:?}, organisation {:?}, bucket {:?}.", args.url, args.username, args.org, args.bucket);
-    if made_up {
-        eprintln!("Password of {:?}, shown this once: {password}", args.username);
+/// The end of a dry run.
+fn only_planned(args: &SetupArgs, target: &Target, plan: &Plan) -> Result<(), Failure> {
+    if args.json {
+        println!("{}", told::json(plan));
     }
-    eprintln!("Operator token (all rights), shown this once; keep it as INFLUXDB_ADMIN_TOKEN: {token}");
-    Ok(token)
-}
-
-fn password() -> String {
-    // 190 bits from the operating system's source, by the same crate that guards the tokens.
-    let mut bytes = [0u8; 24];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        // Without randomness there is no password: InfluxDB refuses an empty one by name.
-        Err(_) => String::new(),
+    told::plan(plan, target);
+    told::not_done(plan);
+    match plan.changes() {
+        changes if changes > 0 && args.exit_code => Err(Failure::Differs),
+        _ => Ok(()),
     }
 }
 
-/// The token that may only do this to the bucket; found by its description, or made.
-async fn token_for(
-    api: &Client,
-    org: &str,
-    bucket_id: &str,
+/// What a shell or a script takes.
+fn print(
     args: &SetupArgs,
-    action: Action,
-) -> Result<String, Failure> {
-    let verb = if action == Action::Write { "write" } else { "read" };
-    let description = format!("tagline {verb} {}", args.bucket);
-    let at = |why: String| Failure::Failed(format!("the token {description:?} at {}: {why}", args.url));
-    let resource =
-        Resource { id: Some(bucket_id.to_owned()), org_id: Some(org.to_owned()), ..Resource::new(Type::Buckets) };
-    let permission = Permission::new(action, resource);
-    let request = ListAuthorizationsRequest { org_id: Some(org.to_owned()), ..ListAuthorizationsRequest::default() };
-    let known = api.list_authorizations(request).await.map_err(|e| at(brief(e)))?;
-    let known = known.authorizations.into_iter().find(|known| {
-        let same = |p: &Permission| {
-            p.action == action && p.resource.r#type == Type::Buckets && p.resource.id.as_deref() == Some(bucket_id)
-        };
-        known.description.as_deref() == Some(&description) && known.permissions.iter().all(same)
-    });
-    if let Some(known) = known {
-        return known.token.filter(|token| !token.is_empty()).ok_or_else(|| {
-            at(format!("it exists, but InfluxDB shows it no more; delete it (`influx auth delete --id {}`) and run setup again for a new one", known.id.unwrap_or_default()))
-        });
-    }
-    let request = CreateAuthorizationRequest {
-        description: Some(description.clone()),
-        org_id: org.to_owned(),
-        permissions: vec![permission],
-        ..CreateAuthorizationRequest::default()
+    target: &Target,
+    installation: &Installation,
+    wanted: &Wanted,
+    set_up: &SetUp,
+) -> Result<(), Failure> {
+    let Target { url, org } = target;
+    let bucket = &installation.bucket;
+    // The gateway rejects older points, with a reason, before InfluxDB would.
+    let kept = setting(set_up.retention.get(bucket).copied().unwrap_or(installation.retention));
+    let tokens = match wanted.token_descriptions() {
+        Some((write, read)) => Some((shown(set_up, write)?, shown(set_up, read)?)),
+        None => None,
     };
-    let made = api.create_authorization(request).await.map_err(|e| at(brief(e)))?;
-    eprintln!("Made the token {description:?}.");
-    made.token.ok_or_else(|| at("the answer held no token".to_owned()))
-}
-
-/// As `influxdb.retention` takes it; zero is for ever.
-fn setting(retention: Duration) -> String {
-    const DAY: u64 = 86_400;
-    match retention.as_secs() {
-        seconds if seconds > 0 && seconds % DAY == 0 => format!("{}d", seconds / DAY),
-        _ => humantime::format_duration(retention).to_string(),
+    if args.json {
+        let mut out = json!({ "url": url, "org": org, "bucket": bucket, "rollup_bucket": installation.answers.rollup_bucket, "retention": kept });
+        if let Some((write, read)) = tokens {
+            out["write_token"] = write.into();
+            out["read_token"] = read.into();
+        }
+        println!("{out}");
+    } else {
+        println!("export INFLUXDB_URL={}", quoted(url));
+        println!("export INFLUXDB_ORG={}", quoted(org));
+        println!("export INFLUXDB_BUCKET={}", quoted(bucket));
+        if let Some((write, read)) = tokens {
+            println!("export INFLUXDB_TOKEN={}", quoted(write));
+            println!("export INFLUXDB_READ_TOKEN={}", quoted(read));
+        }
+        println!("export TAGLINE__INFLUXDB__RETENTION={}", quoted(&kept));
     }
+    if tokens.is_some() {
+        eprintln!("Ready: INFLUXDB_TOKEN may only write, INFLUXDB_READ_TOKEN may only read.");
+    }
+    Ok(())
 }
 
-fn period(retention: Duration) -> String {
-    if retention.is_zero() { "ever".to_owned() } else { setting(retention) }
+fn shown<'s>(set_up: &'s SetUp, description: &str) -> Result<&'s str, Failure> {
+    set_up.tokens.get(description).and_then(Option::as_deref).ok_or_else(|| {
+        Failure::Failed(format!(
+            "everything is set up, but InfluxDB shows the token {description:?} no more: delete it (`influx auth list`, `influx auth delete`) and run setup again for a new one, or give --no-tokens"
+        ))
+    })
 }
 
 /// For a POSIX shell.

@@ -19,8 +19,8 @@ use super::files::Reading;
 use super::finding::{Findings, Place};
 use super::section::Section;
 use super::settings::{
-    AddressLimits, ClientAddress, Connections, DryRun, Durability, Enrich, Limits, Log, LogFormat, OnFull, Profile,
-    Replicas, Server, SessionMode, Settings, SpoolSettings,
+    AddressLimits, ClientAddress, Connections, DryRun, Durability, Enrich, Installation, Limits, Log, LogFormat,
+    OnFull, Profile, Replicas, Server, SessionMode, Settings, SpoolSettings,
 };
 use super::sources::Sources;
 use super::tree::Places;
@@ -74,6 +74,19 @@ pub(crate) fn build(given: &Given<'_>, findings: &mut Findings) -> Settings {
         answers: answers::answers(&root, findings),
         server,
     }
+}
+
+/// What an InfluxDB is set up for. The mistakes that are told are those of what it is made of: elsewhere a secret's file may be missing
+/// on this machine, or not be made yet.
+pub(crate) fn installation(given: &Given<'_>, findings: &mut Findings) -> Installation {
+    let mut all = Findings::default();
+    let settings = build(given, &mut all);
+    let concerns = |key: &str| key.is_empty() || key.starts_with("answers.") || key.ends_with(".expect_within");
+    for finding in all.iter().filter(|finding| concerns(&finding.key)) {
+        findings.add(finding.place.clone(), finding.key.clone(), finding.message.clone());
+    }
+    let root = Section::root(given.merged, given.places, given.reading);
+    Installation::of(settings, influx::named(&root.sub("influxdb")))
 }
 
 fn server(section: &Section<'_>, findings: &mut Findings) -> Server {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod identity;
+mod installation;
 mod tenants;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,8 @@ use secrecy::SecretString;
 use super::{Catalog, TenantId};
 pub use answers::{Answers, Baseline, Source};
 pub use identity::{Algorithm, Issuer, IssuerKey, MAX_UPLOAD_SECRETS, OriginRule, Require, UPLOAD_ISSUER, WriteKey};
+pub(in crate::config) use installation::NamedInflux;
+pub use installation::{Installation, InstalledTenant};
 pub use tenants::{DryRun, Limits, TenantDefaults, TenantSettings, Unknown};
 
 /// A secret: `Debug` is redacted, and the memory is wiped on drop.

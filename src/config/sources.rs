@@ -9,7 +9,7 @@ use super::check::check;
 use super::environment;
 use super::files::{Files, Reading};
 use super::finding::{Findings, Place};
-use super::settings::Settings;
+use super::settings::{Installation, Settings};
 use super::tree::{Layer, Places, Value};
 
 /// The compiled-in default: the lowest layer.
@@ -73,6 +73,11 @@ pub fn load_without_destination(sources: &Sources) -> Result<Settings, Findings>
     layer_up(sources).finish(sources, false).settings
 }
 
+/// What of the settings says how an InfluxDB is set up. Only mistakes in that, and in the form of the rest, are told.
+pub fn load_installation(sources: &Sources) -> Result<Installation, Findings> {
+    layer_up(sources).build(sources, false, build::installation)
+}
+
 fn layer_up(sources: &Sources) -> Loading {
     let mut loading = Loading::default();
     let default = Layer::built_in(DEFAULT, &mut loading.findings);
@@ -118,11 +123,16 @@ impl Loading {
     }
 
     fn finish(mut self, sources: &Sources, needs_destination: bool) -> Loaded {
-        let settings = self.settings(sources, needs_destination);
+        let settings = self.build(sources, needs_destination, build::build);
         Loaded { settings, files: self.reading.files() }
     }
 
-    fn settings(&mut self, sources: &Sources, needs_destination: bool) -> Result<Settings, Findings> {
+    fn build<T>(
+        &mut self,
+        sources: &Sources,
+        needs_destination: bool,
+        build: impl Fn(&Given<'_>, &mut Findings) -> T,
+    ) -> Result<T, Findings> {
         let mut findings = std::mem::take(&mut self.findings);
         if self.broken {
             return Err(findings.finish());
@@ -137,8 +147,8 @@ impl Loading {
             }
         };
         let given = Given { merged: &merged, places: &self.places, reading: &self.reading, sources, needs_destination };
-        let settings = build::build(&given, &mut findings);
-        if findings.is_empty() { Ok(settings) } else { Err(findings.finish()) }
+        let built = build(&given, &mut findings);
+        if findings.is_empty() { Ok(built) } else { Err(findings.finish()) }
     }
 }
 

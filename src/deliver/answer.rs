@@ -68,10 +68,10 @@ fn message(text: &str) -> String {
 
 /// A transport error in words, with its innermost cause (the outer ones say "error sending request").
 pub(crate) fn failure(error: reqwest::Error) -> String {
-    let kind = if error.is_timeout() {
-        "the write timed out"
-    } else if error.is_connect() {
+    let kind = if error.is_connect() {
         "no connection"
+    } else if error.is_timeout() {
+        "the write timed out"
     } else {
         "the connection failed"
     };

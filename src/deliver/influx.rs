@@ -1,5 +1,7 @@
 //! The one place that makes InfluxDB clients, and the writer that the lanes use.
 
+mod rest;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use secrecy::ExposeSecret as _;
 
 use super::answer::Answer;
 use crate::config::Influx;
+pub(crate) use rest::Rest;
 
 /// What a client is made of.
 #[derive(Debug)]
@@ -30,9 +33,17 @@ pub(crate) struct Connection<'c> {
     pub(crate) gzip: bool,
 }
 
-/// Makes a client. The crate panics on a bad URL and fails late on a bad token: both are looked at here first.
+/// Makes a client.
 pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
-    let Connection { url, org, token, timeout, gzip } = connection;
+    let Connection { url, org, token, .. } = connection;
+    ClientBuilder::with_builder(http(connection)?, *url, *org, *token)
+        .build()
+        .map_err(|e| format!("influxdb.url {url:?}: {e}"))
+}
+
+/// What every client of an InfluxDB stands on. The crate panics on a bad URL and fails late on a bad token: both are looked at here first.
+pub(crate) fn http(connection: &Connection<'_>) -> Result<reqwest::ClientBuilder, String> {
+    let Connection { url, org: _, token, timeout, gzip } = connection;
     let parsed = reqwest::Url::parse(url)
         .map_err(|e| format!("influxdb.url {url:?}: {e}; it should look like http://influxdb:8086"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
@@ -49,7 +60,7 @@ pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
     if *gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    let builder = reqwest::ClientBuilder::new()
+    Ok(reqwest::ClientBuilder::new()
         .default_headers(headers)
         .user_agent(concat!("tagline/", env!("CARGO_PKG_VERSION")))
         .timeout(*timeout)
@@ -59,8 +70,7 @@ pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
         // reqwest 0.11 still carries h2 0.3, which takes empty frames without a bound (RUSTSEC-2026-0258): no HTTP/2, whatever a server offers.
         .http1_only()
         // A redirect would carry the token and a tenant's data to another place.
-        .redirect(reqwest::redirect::Policy::none());
-    ClientBuilder::with_builder(builder, *url, *org, *token).build().map_err(|e| format!("influxdb.url {url:?}: {e}"))
+        .redirect(reqwest::redirect::Policy::none()))
 }
 
 /// Writes bodies to one InfluxDB.
@@ -177,6 +187,7 @@ pub(crate) fn brief(error: RequestError) -> String {
             format!("InfluxDB answered {}: {}", status.as_u16(), message.as_deref().unwrap_or("no reason given"))
         }
         RequestError::ReqwestProcessing { source } => super::answer::failure(source),
+        RequestError::Deserializing { text } => text,
         other => other.to_string(),
     }
 }

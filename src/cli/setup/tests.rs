@@ -1,3 +1,4 @@
+use super::onboard::password;
 use super::*;
 
 #[test]

@@ -3,9 +3,19 @@
 use super::super::environment::INFLUXDB;
 use super::super::finding::{Findings, Place};
 use super::super::section::Section;
-use super::super::settings::Influx;
+use super::super::settings::{Influx, NamedInflux};
 use super::super::values;
 use super::set;
+
+/// What is said of the InfluxDB, whether a token is there or not.
+pub(super) fn named(section: &Section<'_>) -> NamedInflux {
+    NamedInflux {
+        url: section.read("url", values::url),
+        org: section.text("org").map(str::to_owned),
+        bucket: set(section.text("bucket")).to_owned(),
+        retention: set(section.duration("retention")),
+    }
+}
 
 /// The InfluxDB that points go to; `None` where none is named, which is a mistake where one is `needed`. Half of one always is.
 pub(super) fn influxdb(section: &Section<'_>, needed: bool, findings: &mut Findings) -> Option<Influx> {

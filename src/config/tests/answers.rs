@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::load_without_destination;
+use super::super::{Installation, Profile, load_installation, load_without_destination};
 use super::{Case, Sources, TENANT};
 
 #[test]
@@ -63,4 +63,43 @@ fn a_tenant_is_expected_by_itself_or_by_the_defaults() {
     assert_eq!(Case::with_influxdb(TENANT).good().tenants.values().next().unwrap().expect_within, None::<Duration>);
     Case::with_influxdb(&format!("[tenants.b]\nexpect_within = \"10s\"\n{TENANT}"))
         .finds(&[("settings.toml:2: tenants.b.expect_within", "at least a minute")]);
+}
+
+fn installation(case: &Case) -> Result<Installation, String> {
+    load_installation(&Sources { file: case.file.clone(), env: case.env.clone() })
+        .map_err(|findings| findings.to_string())
+}
+
+#[test]
+fn an_influxdb_can_be_set_up_before_there_is_a_token_and_without_the_gateways_secrets() {
+    let text = format!(
+        "[server]\nadmin_token_file = \"/run/secrets/none\"\n[influxdb]\nurl = \"https://i:8086\"\norg = \"o\"\n\
+         token_file = \"none\"\nread_token_file = \"none\"\nretention = \"7d\"\n[issuers.idp]\nissuer = \"i\"\naudience = \"a\"\n\
+         algorithms = [\"HS256\"]\nhmac_secret_file = \"none\"\n[tenants.b]\nbucket = \"own\"\nexpect_within = \"5m\"\n\
+         [tenants.off]\ndisabled = true\nexpect_within = \"5m\"\n{TENANT}"
+    );
+    let case = Case::of(&text);
+    assert!(case.load().is_err(), "the gateway itself cannot start so");
+    let made = installation(&case).unwrap_or_else(|findings| panic!("{findings}"));
+    assert_eq!((made.url.as_deref(), made.org.as_deref()), (Some("https://i:8086"), Some("o")));
+    assert_eq!((made.bucket.as_str(), made.retention.as_secs() / 86_400), ("app_observability", 7));
+    let tenants = made.tenants.iter().map(|tenant| {
+        (tenant.id.as_str(), tenant.bucket.as_deref(), tenant.expect_within.map(|within| within.as_secs()))
+    });
+    let expected = [("acme", None, None), ("b", Some("own"), Some(300)), ("off", None, None)];
+    assert_eq!(tenants.collect::<Vec<_>>(), expected);
+    assert_eq!(made.profile, Profile::Configured);
+
+    let nothing = installation(&Case::empty()).unwrap_or_else(|findings| panic!("{findings}"));
+    assert_eq!((nothing.url, nothing.org, nothing.profile), (None, None, Profile::Dev));
+}
+
+#[test]
+fn what_an_influxdb_is_set_up_for_is_checked_like_all_settings() {
+    let file = Case::of(&format!("[answers]\nalert_url_file = \"none\"\n{TENANT}"));
+    assert!(installation(&file).is_err_and(|findings| findings.contains("answers.alert_url_file")));
+    let form = Case::of(&format!("[influxdb]\nretention = \"soon\"\n{TENANT}"));
+    assert!(installation(&form).is_err_and(|findings| findings.contains("influxdb.retention")));
+    let expected = Case::of(&format!("[tenants.b]\nexpect_within = \"10s\"\n{TENANT}"));
+    assert!(installation(&expected).is_err_and(|findings| findings.contains("expect_within")));
 }

@@ -4,7 +4,7 @@ mod bucket;
 mod rows;
 
 pub use bucket::{Bucket, flux_string};
-pub use rows::Row;
+pub use rows::{Row, parse};
 
 use super::http;
 use super::process::Process;
@@ -12,7 +12,7 @@ use super::{random_text, server_binary, unique};
 use serde_json::json;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -76,6 +76,11 @@ impl Influx {
         self.address
     }
 
+    /// Where it keeps everything.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The process's number.
     pub fn id(&self) -> u32 {
         self.process.as_ref().expect("a running influxd").id()
@@ -95,9 +100,14 @@ impl Influx {
 
     /// A name for a bucket that does not exist yet; [`Bucket::create`] makes it.
     pub fn absent_bucket(&self, prefix: &str) -> Bucket {
+        self.bucket_named(unique(prefix))
+    }
+
+    /// The bucket of just this name, be it there or not; for an influxd of one's own.
+    pub fn bucket_named(&self, name: impl Into<String>) -> Bucket {
         Bucket {
             address: self.address,
-            name: unique(prefix),
+            name: name.into(),
             organization_id: self.organization_id.clone(),
             token: self.token.clone(),
             token_file: self.token_file(),
