@@ -33,6 +33,8 @@ pub enum WriteResult {
 }
 
 impl WriteResult {
+    const ALL: [Self; 4] = [Self::Delivered, Self::Refused, Self::Retried, Self::Paused];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
@@ -58,6 +60,15 @@ pub struct SpoolGauges {
     pub oldest: Duration,
 }
 
+/// One tenant's series of this hour and this day, at the moment of a scrape.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SeriesGauges {
+    /// As far as the budgets let them be.
+    pub series: [u64; 2],
+    /// The settings.
+    pub budgets: [u32; 2],
+}
+
 /// What was found in the spool's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpoolFind {
@@ -72,6 +83,8 @@ pub enum SpoolFind {
 }
 
 impl SpoolFind {
+    const ALL: [Self; 4] = [Self::Recovered, Self::Truncated, Self::Quarantined, Self::SetAside];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Recovered => "recovered",
@@ -232,7 +245,19 @@ impl Metrics {
             registry,
         };
         metrics.register()?;
+        metrics.begin_at_zero();
         Ok(metrics)
+    }
+
+    /// Makes the rows of closed lists: to Prometheus a row that begins with its first event has not grown, so that `rate` and
+    /// `increase` would miss it.
+    fn begin_at_zero(&self) {
+        STATUSES.iter().for_each(|status| drop(self.requests.with_label_values(&[status_label(*status)])));
+        WriteResult::ALL.iter().for_each(|result| drop(self.writes.with_label_values(&[result.as_str()])));
+        SpoolFind::ALL.iter().for_each(|find| drop(self.spool_records.with_label_values(&[find.as_str()])));
+        for (step, _) in Demoted::default().steps() {
+            drop(self.series_demoted.with_label_values(&[step]));
+        }
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
@@ -320,6 +345,9 @@ impl Metrics {
         }
     }
 }
+
+/// What the ingest routes answer with, and `other`.
+const STATUSES: [u16; 14] = [200, 202, 204, 400, 401, 403, 404, 405, 408, 413, 415, 429, 503, 0];
 
 /// The statuses that the ingest routes answer with; anything else would be a label of its own making.
 fn status_label(status: u16) -> &'static str {

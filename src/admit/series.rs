@@ -182,6 +182,11 @@ impl SeriesBudget {
         windows.turn(now);
         [windows.hour.series(), windows.day.series()]
     }
+
+    /// The settings, for this hour and this day.
+    pub fn budgets(&self) -> [u32; 2] {
+        [self.hour.budget, self.day.budget]
+    }
 }
 
 impl Seen {

@@ -15,7 +15,8 @@ use actix_web::{HttpResponse, get, web};
 use serde_json::{Map, Value, json};
 
 use super::State;
-use crate::metrics::SpoolGauges;
+use crate::admit::SeriesBudget;
+use crate::metrics::{SeriesGauges, SpoolGauges};
 use crate::outcome::{Account, Totals};
 use crate::spool::Pending;
 
@@ -54,8 +55,8 @@ async fn metrics(state: web::Data<State>) -> HttpResponse {
     let oldest = Duration::from_nanos(u64::try_from(age).unwrap_or(0));
     let now = state.clock.now();
     let profiles = state.generation.load().authenticator.directory().all();
-    let series: HashMap<_, _> =
-        profiles.iter().map(|profile| (profile.id.as_str(), profile.series.series(now))).collect();
+    let gauges = |budget: &SeriesBudget| SeriesGauges { series: budget.series(now), budgets: budget.budgets() };
+    let series: HashMap<_, _> = profiles.iter().map(|profile| (profile.id.as_str(), gauges(&profile.series))).collect();
     let spool = SpoolGauges { points, bytes, disk, limit, oldest };
     let mut text = state.metrics.exposition(&state.ledger, &spool, &series);
     text.push_str(&limits::exposition(&state));

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use prometheus::{Encoder, TextEncoder};
 
-use super::{Metrics, SpoolGauges};
+use super::{Metrics, SeriesGauges, SpoolGauges};
 use crate::outcome::{Account, Ledger, Totals};
 
 /// How many tenants have a label of their own; the others are summed up as `_other`. The exact rows are on `/admin/ledger`.
 pub const TENANT_LABELS: usize = 20;
 
 impl Metrics {
-    /// The Prometheus text format, version 0.0.4. `series` are each tenant's of this hour and this day.
-    pub fn exposition(&self, ledger: &Ledger, spool: &SpoolGauges, series: &HashMap<&str, [u64; 2]>) -> String {
+    /// The Prometheus text format, version 0.0.4. `series` are each tenant's.
+    pub fn exposition(&self, ledger: &Ledger, spool: &SpoolGauges, series: &HashMap<&str, SeriesGauges>) -> String {
         self.spool_bytes.set(as_gauge(spool.bytes));
         self.spool_disk_bytes.set(as_gauge(spool.disk));
         self.spool_limit_bytes.set(as_gauge(spool.limit));
@@ -39,12 +39,17 @@ struct Row<'a> {
     outcomes: Vec<(String, u64)>,
     /// Of this hour and this day.
     series: [u64; 2],
+    /// The part of the budgets that these are; of several tenants the largest one, so that none hides behind the others.
+    used: [f64; 2],
 }
 
 impl<'a> Row<'a> {
-    fn of(tenant: &'a str, totals: &Totals, series: [u64; 2]) -> Self {
+    fn of(tenant: &'a str, totals: &Totals, gauges: SeriesGauges) -> Self {
+        let SeriesGauges { series, budgets } = gauges;
         let outcomes = totals.outcomes().collect();
-        Self { tenant, accepted: totals.accepted, pending: totals.pending, outcomes, series }
+        // A tenant without a budget, such as the gateway itself, uses nothing of it.
+        let used = [0, 1].map(|window| series[window] as f64 / f64::from(budgets[window].max(1)));
+        Self { tenant, accepted: totals.accepted, pending: totals.pending, outcomes, series, used }
     }
 
     fn add(&mut self, other: &Self) {
@@ -56,25 +61,28 @@ impl<'a> Row<'a> {
         for (sum, series) in self.series.iter_mut().zip(&other.series) {
             *sum += series;
         }
+        for (largest, used) in self.used.iter_mut().zip(&other.used) {
+            *largest = largest.max(*used);
+        }
     }
 }
 
 /// The busiest tenants, and the sum of the others as `_other`. Counters stay monotonic for the sum over all rows; a tenant that
 /// leaves the busiest moves into `_other`.
-fn busiest<'a>(accounts: &'a [Arc<Account>], series: &HashMap<&str, [u64; 2]>) -> Vec<Row<'a>> {
+fn busiest<'a>(accounts: &'a [Arc<Account>], series: &HashMap<&str, SeriesGauges>) -> Vec<Row<'a>> {
     let series = |tenant| series.get(tenant).copied().unwrap_or_default();
     let mut rows: Vec<Row<'_>> = accounts.iter().map(|a| Row::of(a.name(), &a.totals(), series(a.name()))).collect();
     rows.sort_by(|a, b| b.accepted.cmp(&a.accepted).then(a.tenant.cmp(b.tenant)));
     let others = rows.split_off(rows.len().min(TENANT_LABELS));
     if !others.is_empty() {
-        let mut sum = Row::of("_other", &Totals::default(), [0; 2]);
+        let mut sum = Row::of("_other", &Totals::default(), SeriesGauges::default());
         others.iter().for_each(|row| sum.add(row));
         rows.push(sum);
     }
     rows
 }
 
-fn tenants(text: &mut String, accounts: &[Arc<Account>], series: &HashMap<&str, [u64; 2]>) {
+fn tenants(text: &mut String, accounts: &[Arc<Account>], series: &HashMap<&str, SeriesGauges>) {
     let rows = busiest(accounts, series);
     family(text, "tagline_points_accepted_total", "counter", "Points that the spool took");
     for Row { tenant, accepted, .. } in &rows {
@@ -101,6 +109,17 @@ fn tenants(text: &mut String, accounts: &[Arc<Account>], series: &HashMap<&str, 
             line(text, format_args!("tagline_series{{tenant=\"{tenant}\",window=\"{window}\"}} {series}"));
         }
     }
+    family(
+        text,
+        "tagline_series_used_ratio",
+        "gauge",
+        "The part of the tenant's budget that its series are; of _other, that of the tenant who has used most of its own",
+    );
+    for Row { tenant, used: [hour, day], .. } in &rows {
+        for (window, used) in [("hour", hour), ("day", day)] {
+            line(text, format_args!("tagline_series_used_ratio{{tenant=\"{tenant}\",window=\"{window}\"}} {used}"));
+        }
+    }
 }
 
 fn family(text: &mut String, name: &str, kind: &str, help: &str) {
@@ -115,3 +134,6 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn as_gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

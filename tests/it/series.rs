@@ -127,6 +127,11 @@ async fn a_flood_of_series_is_bounded_loses_nothing_and_its_tag_is_named() {
     for line in [
         format!("tagline_series{{tenant=\"acme\",window=\"hour\"}} {}", BUDGET + 100),
         "tagline_series{tenant=\"globex\",window=\"day\"} 4".to_owned(),
+        format!(
+            "tagline_series_used_ratio{{tenant=\"acme\",window=\"hour\"}} {}",
+            (BUDGET + 100) as f64 / BUDGET as f64
+        ),
+        "tagline_series_demoted_total{step=\"metric_names\"} 0".to_owned(),
         "tagline_series_demoted_total{step=\"session\"} 50".to_owned(),
         "tagline_series_demoted_total{step=\"all_tags\"} 600".to_owned(),
     ] {
