@@ -7,6 +7,7 @@ mod check;
 mod dashboards;
 mod query;
 mod replay;
+mod rollup;
 mod serve;
 mod setup;
 mod spool;
@@ -58,6 +59,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Prepare an InfluxDB: organisation, buckets, a write-only and a read-only token, tasks. Safe to run twice.
     Setup(setup::SetupArgs),
+    /// Compute the rollups of the past, by the scripts that InfluxDB runs as tasks.
+    Rollup(rollup::RollupArgs),
     /// Mint a JWT or an upload token for a tenant, or make a write key, for trying things out.
     Token(token::TokenArgs),
     /// Send again what lies in files: spilled points, dead letters, a copied spool folder.
@@ -121,6 +124,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Check(args) => check::run(&args, &sources, &clock, &mut io::stdin(), &mut io::stdout()).await,
         Command::Setup(args) => setup::run(args, good(config::load_installation(&sources))?).await,
+        Command::Rollup(args) => rollup::run(args, &good(config::load_installation(&sources))?, &clock).await,
         Command::Token(args) => {
             let settings = if args.write_key { None } else { Some(good(config::load_without_destination(&sources))?) };
             token::run(&args, settings.as_ref(), &clock, &mut io::stdout()).await

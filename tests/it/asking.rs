@@ -2,4 +2,5 @@
 
 mod dashboards;
 mod query;
+mod setup;
 mod week;

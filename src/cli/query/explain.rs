@@ -13,7 +13,7 @@ use super::compare::against;
 use super::desk::{Answer, Desk, text, unwritten};
 use super::p99::few;
 use super::range::Range;
-use super::shown::{Asked, head, lines, rows};
+use super::shown::{Asked, lines, rows};
 use super::words::{count, ms, percent};
 use super::{Common, bars, most, tenants};
 use crate::answers::{Literal, Row};
@@ -107,14 +107,14 @@ pub(super) fn print(
     let best = answer.rows.first().and_then(|row| Some((row.text("segment")?.to_owned(), row.number("explains")?)));
     let sentence = match &best {
         Some((segment, share)) if *share > 0.0 => format!(
-            "{} of it lies in {}. {difference}, in {}.",
-            percent(Some(*share)),
+            "{} makes {} of {a}'s surplus of slow events.",
             super::super::terminal::clean(segment),
-            range.said()
+            percent(Some(*share))
         ),
-        _ => format!("{difference}, in {}. No part of {a}'s events is slower than {b}'s would be.", range.said()),
+        _ => format!("No part of {a}'s events is slower than {b}'s would be."),
     };
-    head(desk.terminal, &sentence, out)?;
+    writeln!(out, "{}", desk.terminal.bold(&sentence)).map_err(unwritten)?;
+    writeln!(out, "{difference}, in {}.\n", range.said()).map_err(unwritten)?;
     let mut table = Table::new([
         Column::left("segment").least(24),
         Column::left("explains"),

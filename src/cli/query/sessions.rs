@@ -46,9 +46,9 @@ pub(super) struct SlowestArgs {
     /// Only this action
     #[arg(long, value_parser = name)]
     action: Option<String>,
-    /// How many rows
-    #[arg(long, value_parser = most, default_value = "20")]
-    most: u32,
+    /// At most so many rows [default: 10]
+    #[arg(long, value_parser = most)]
+    most: Option<u32>,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -128,7 +128,8 @@ pub(super) fn timeline(
 /// `tagline query slowest`
 pub(super) async fn slowest(args: &SlowestArgs, desk: &Desk<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let range = desk.range(HOUR)?;
-    let mut values = vec![("tenant", text(&args.tenant)), ("most", Literal::int(i64::from(args.most)))];
+    let mut values = vec![("tenant", text(&args.tenant))];
+    values.extend(args.most.map(|most| ("most", Literal::int(i64::from(most)))));
     for (name, value) in [("view", &args.view), ("action", &args.action)] {
         values.extend(value.as_deref().map(|value| (name, Literal::text(value))));
     }
