@@ -14,6 +14,7 @@ pub const QUERIES: &[Script] = scripts!("queries":
     "summary",
     "percentiles",
     "compare",
+    "explain",
     "session",
     "slowest-sessions",
     "edge-and-frontend",
