@@ -4,8 +4,10 @@
 //! that is asked). *Never*: a stack trace.
 
 mod check;
+mod dashboards;
 mod query;
 mod replay;
+mod rollup;
 mod serve;
 mod setup;
 mod spool;
@@ -57,12 +59,16 @@ enum Command {
     Check(check::CheckArgs),
     /// Prepare an InfluxDB: organisation, buckets, a write-only and a read-only token, tasks. Safe to run twice.
     Setup(setup::SetupArgs),
+    /// Compute the rollups of the past, by the scripts that InfluxDB runs as tasks.
+    Rollup(rollup::RollupArgs),
     /// Mint a JWT or an upload token for a tenant, or make a write key, for trying things out.
     Token(token::TokenArgs),
     /// Send again what lies in files: spilled points, dead letters, a copied spool folder.
     Replay(replay::ReplayArgs),
     /// Say what waits in the spool, by tenant, whether a gateway runs or not.
     Spool(spool::SpoolArgs),
+    /// Write the dashboards of Grafana and InfluxDB, for the buckets and the trace URL of the settings.
+    Dashboards(dashboards::DashboardsArgs),
     /// Ask the stored data: percentiles, two tenants side by side, what makes the difference, sessions and their traces.
     Query(query::QueryArgs),
 }
@@ -118,6 +124,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Check(args) => check::run(&args, &sources, &clock, &mut io::stdin(), &mut io::stdout()).await,
         Command::Setup(args) => setup::run(args, good(config::load_installation(&sources))?).await,
+        Command::Rollup(args) => rollup::run(args, &good(config::load_installation(&sources))?, &clock).await,
         Command::Token(args) => {
             let settings = if args.write_key { None } else { Some(good(config::load_without_destination(&sources))?) };
             token::run(&args, settings.as_ref(), &clock, &mut io::stdout()).await
@@ -132,6 +139,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Query(args) => {
             let settings = good(config::load_without_destination(&sources))?;
             query::run(&args, &settings, &clock, &mut io::BufWriter::new(io::stdout())).await
+        }
+        Command::Dashboards(args) => {
+            dashboards::run(&args, &good(config::load_installation(&sources))?, &mut io::stdout())
         }
     }
 }

@@ -34,4 +34,4 @@ pub use settings::{
 };
 pub use sources::{Loaded, Sources, load, load_installation, load_without_destination, read};
 pub use tenant_id::TenantId;
-pub(crate) use values::show_size;
+pub(crate) use values::{instant, show_size};

@@ -23,12 +23,12 @@ every = 1m
 first = date.truncate(t: start, unit: every)
 
 from(bucket: bucket)
- // A window's first difference needs the scrape before it.
+    // A window's first difference needs the scrape before it.
     |> range(start: date.sub(from: first, d: every), stop: stop)
     |> filter(fn: (r) => r._measurement == "gateway_metrics" and r._field == counter)
- // For each series by itself. A gateway that starts again begins at zero.
+    // For each series by itself. A gateway that starts again begins at zero.
     |> difference(nonNegative: true, initialZero: true)
- // A scrape on the minute (12:01:00) tells of the minute before.
+    // A scrape on the minute (12:01:00) tells of the minute before.
     |> timeShift(duration: -1s)
     |> group(columns: by)
     |> aggregateWindow(every: every, fn: sum, createEmpty: false, timeSrc: "_start")

@@ -15,7 +15,7 @@ mod tests;
 
 use thiserror::Error;
 
-use crate::config::Settings;
+use crate::config::Installation;
 
 pub use source::Sources;
 
@@ -52,15 +52,13 @@ pub struct Place {
 
 impl Place {
     /// As settings say it.
-    pub fn of(settings: &Settings) -> Self {
-        let first = settings.default_bucket();
-        let mut own: Vec<String> =
-            settings.tenants.values().filter_map(|tenant| tenant.bucket.as_deref()).map(str::to_owned).collect();
-        own.sort();
+    pub fn of(settings: &Installation) -> Self {
+        let mut own: Vec<&str> = settings.tenants.iter().filter_map(|tenant| tenant.bucket.as_deref()).collect();
+        own.sort_unstable();
         own.dedup();
-        own.retain(|bucket| *bucket != *first);
+        own.retain(|bucket| *bucket != settings.bucket);
         Self {
-            buckets: std::iter::once(first.to_string()).chain(own).collect(),
+            buckets: std::iter::once(settings.bucket.as_str()).chain(own).map(str::to_owned).collect(),
             rollup_bucket: settings.answers.rollup_bucket.clone(),
             trace_url: settings.answers.trace_url.clone().unwrap_or_else(|| TRACE_URL.to_owned()),
         }

@@ -15,7 +15,7 @@ mod wanted;
 
 pub(crate) use plan::{Found, Mark, Plan, Step, plan, setting};
 pub(crate) use server::{Server, SetUp};
-pub(crate) use wanted::{Scope, Tasks, Wanted, bound, raw_buckets};
+pub(crate) use wanted::{Scope, Tasks, Wanted, filling, raw_buckets};
 
 /// The InfluxDB secret that holds the alert URL; the tasks read it by this name.
 pub(crate) const ALERT_URL: &str = "TAGLINE_ALERT_URL";

@@ -121,8 +121,8 @@ impl Reader {
     pub fn new(source: &Source, timeout: Duration) -> Result<Self, AskError> {
         let Source { url, org, bucket: _, token } = source;
         let connection = Connection { url, org, token: token.expose_secret(), timeout, gzip: false };
-        let http = influx::http_client(&connection)
-            .and_then(|(builder, _)| builder.build().map_err(|error| format!("influxdb.url {url:?}: {error}")))
+        let http = influx::http(&connection)
+            .and_then(|builder| builder.build().map_err(|error| format!("influxdb.url {url:?}: {error}")))
             .map_err(AskError::Settings)?;
         let url = url.trim_end_matches('/').to_owned();
         Ok(Self { http, url, org: org.clone(), token: token.clone(), timeout })

@@ -33,15 +33,16 @@ pub(crate) struct Connection<'c> {
     pub(crate) gzip: bool,
 }
 
-/// Makes a client. The crate panics on a bad URL and fails late on a bad token: both are looked at first.
+/// Makes a client.
 pub(crate) fn client(connection: &Connection<'_>) -> Result<Client, String> {
-    let (builder, _) = http_client(connection)?;
     let Connection { url, org, token, .. } = connection;
-    ClientBuilder::with_builder(builder, *url, *org, *token).build().map_err(|e| format!("influxdb.url {url:?}: {e}"))
+    ClientBuilder::with_builder(http(connection)?, *url, *org, *token)
+        .build()
+        .map_err(|e| format!("influxdb.url {url:?}: {e}"))
 }
 
-/// What all clients have in common, and the URL that was looked at.
-pub(crate) fn http_client(connection: &Connection<'_>) -> Result<(reqwest::ClientBuilder, reqwest::Url), String> {
+/// What every client of an InfluxDB stands on. The crate panics on a bad URL and fails late on a bad token: both are looked at here first.
+pub(crate) fn http(connection: &Connection<'_>) -> Result<reqwest::ClientBuilder, String> {
     let Connection { url, org: _, token, timeout, gzip } = connection;
     let parsed = reqwest::Url::parse(url)
         .map_err(|e| format!("influxdb.url {url:?}: {e}; it should look like http://influxdb:8086"))?;
@@ -59,7 +60,7 @@ pub(crate) fn http_client(connection: &Connection<'_>) -> Result<(reqwest::Clien
     if *gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    let builder = reqwest::ClientBuilder::new()
+    Ok(reqwest::ClientBuilder::new()
         .default_headers(headers)
         .user_agent(concat!("tagline/", env!("CARGO_PKG_VERSION")))
         .timeout(*timeout)
@@ -69,8 +70,7 @@ pub(crate) fn http_client(connection: &Connection<'_>) -> Result<(reqwest::Clien
         // reqwest 0.11 still carries h2 0.3, which takes empty frames without a bound (RUSTSEC-2026-0258): no HTTP/2, whatever a server offers.
         .http1_only()
         // A redirect would carry the token and a tenant's data to another place.
-        .redirect(reqwest::redirect::Policy::none());
-    Ok((builder, parsed))
+        .redirect(reqwest::redirect::Policy::none()))
 }
 
 /// Writes bodies to one InfluxDB.

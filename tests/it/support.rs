@@ -17,6 +17,8 @@
 //! - [`service::Service`]: a small server behind Caddy: an app, or one that verifies credentials.
 //! - [`alertmanager::Alertmanager`]: one with the example of `prometheus/`, and who gets its messages.
 //! - [`week()`]: a week of three tenants in which one cause hides, to ask InfluxDB about.
+//! - [`week()`]: a week of three tenants in which one cause hides, to ask InfluxDB about.
+//! - [`alertmanager::Alertmanager`]: one with the example of `prometheus/`, and who gets its messages.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
 //!
@@ -64,7 +66,7 @@ pub use link::{Link, Switch};
 pub use load::{Load, Pace};
 pub use numbered::{Counts, Fate, Sender, Verdict, numbers};
 pub use relay::Relay;
-pub use week::{Week, week};
+pub use week::{Week, week, week_with_rollups};
 
 use std::fmt::Display;
 use std::path::PathBuf;

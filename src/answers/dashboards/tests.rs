@@ -101,7 +101,7 @@ fn every_text_variable_stands_in_flux_in_the_one_form_that_it_cannot_end() {
         let panels = dashboard["panels"].as_array().unwrap().iter();
         let variables = dashboard["templating"]["list"].as_array().unwrap().iter();
         let queries = panels.filter_map(|panel| panel["targets"][0]["query"].as_str());
-        for query in queries.chain(variables.filter_map(|variable| variable["definition"].as_str())) {
+        for query in queries.chain(variables.filter_map(|variable| variable["query"].as_str())) {
             for (before, after) in query.match_indices("${").map(|(at, _)| (&query[..at], &query[at..])) {
                 seen += 1;
                 let (reference, behind) = after.split_once('}').unwrap();
@@ -183,7 +183,7 @@ fn the_settings_at_hand_are_those_that_the_files_are_made_for() {
     assert_eq!(variable("trace_url")["query"], "https://t.example/explore?id=");
     let mut found = Vec::new();
     texts(&compare, &mut found);
-    assert!(found.contains(&"${trace_url:raw}${__data.fields.trace_id:raw}&x=1"));
+    assert!(found.contains(&"${trace_url:raw}${__value.raw}&x=1"));
     let template: Value = serde_json::from_str(&text("influxdb/template.json")).unwrap();
     let bucket = template.as_array().unwrap().iter().find(|object| object["spec"]["name"] == "tagline_bucket").unwrap();
     assert_eq!(bucket["spec"]["values"], serde_json::json!(["main", "globex"]));

@@ -14,8 +14,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::super::literal::Literal;
+use super::super::run::Reader;
 use super::plan::{Action, Found, FoundBucket, FoundSecret, FoundTask, FoundToken, Plan, right_token};
 use super::{ALERT_URL, MONITORING, Tasks, Wanted, task};
+use crate::config::Source;
 use crate::deliver::influx::{self, Connection, Rest, brief};
 
 /// How many tasks are asked for at once: InfluxDB gives 500 at the most.
@@ -28,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Server {
     api: Client,
     rest: Rest,
+    reader: Reader,
     url: String,
-    org: String,
     org_id: String,
 }
 
@@ -47,6 +49,8 @@ impl Server {
     pub(crate) async fn open(url: &str, org: &str, token: &str) -> Result<Self, String> {
         let connection = Connection { url, org, token, timeout: PATIENCE, gzip: false };
         let (api, rest) = (influx::client(&connection)?, Rest::new(&connection)?);
+        let source = Source { url: url.to_owned(), org: org.to_owned(), bucket: String::new(), token: token.into() };
+        let reader = Reader::new(&source, PATIENCE).map_err(|error| error.to_string())?;
         let at = |why: String| format!("looking for the organisation at {url}: {why}");
         let org_id = influx::organization(&api, org).await.map_err(|error| at(refused(error)))?;
         let org_id = org_id.ok_or_else(|| {
@@ -54,7 +58,7 @@ impl Server {
                 "no organisation {org:?} can be seen with this token; create it (`influx org create`), or name another with --org"
             ))
         })?;
-        Ok(Self { api, rest, url: url.to_owned(), org: org.to_owned(), org_id })
+        Ok(Self { api, rest, reader, url: url.to_owned(), org_id })
     }
 
     fn at(&self, what: &str, error: RequestError) -> String {
@@ -113,10 +117,6 @@ impl Server {
         match action {
             Action::CreateBucket { name, retention } => {
                 influx::create_bucket(&self.api, self.org_id.clone(), name, *retention).await?;
-                if influx::bucket(&self.api, &self.org_id, name).await?.is_none() {
-                    let text = "it was not made, and InfluxDB does not say why; a bucket's name holds no quotation mark and does not begin with _";
-                    return Err(RequestError::Deserializing { text: text.to_owned() });
-                }
             }
             Action::SetRetention { id, retention } => {
                 let rules = if retention.is_zero() {
@@ -239,8 +239,8 @@ impl Server {
             Literal::text(ALERT_URL).text
         );
         let ours = hex(digest(&SHA256, format!("{before}{wanted}").as_bytes()).as_ref());
-        Ok(match self.rest.query(&self.org, &flux).await {
-            Ok(answer) if answer.contains(&ours) => FoundSecret::Same,
+        Ok(match self.reader.ask(&flux).await {
+            Ok(answer) if answer.first().and_then(|row| row.text("digest")) == Some(&ours) => FoundSecret::Same,
             Ok(_) => FoundSecret::Other,
             // Too old for the function, or the token may not read secrets.
             Err(_) => FoundSecret::Untold,
@@ -271,14 +271,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// An error in words, with what to do where InfluxDB says no more than "unauthorized".
+/// An error in words, with what to do: InfluxDB answers 401 to a token that it does not know and to one that may not do this, and 403 now and then.
 fn refused(error: RequestError) -> String {
     let hint = match &error {
-        RequestError::Http { status: StatusCode::UNAUTHORIZED, .. } => {
+        RequestError::Http { status: StatusCode::UNAUTHORIZED, text } if !text.contains(" is unauthorized") => {
             "; is INFLUXDB_ADMIN_TOKEN a token of this InfluxDB?"
         }
-        RequestError::Http { status: StatusCode::FORBIDDEN, .. } => {
-            "; INFLUXDB_ADMIN_TOKEN may not do that: it needs the operator's token, or an all-access one of this organisation"
+        RequestError::Http { status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, .. } => {
+            "; INFLUXDB_ADMIN_TOKEN may not do that: take the operator's token, or an all-access one of this organisation (for buckets and tokens alone, \
+             --no-tasks needs less)"
         }
         _ => "",
     };

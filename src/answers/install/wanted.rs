@@ -6,7 +6,7 @@ use influxdb2::models::permission::Action;
 use secrecy::ExposeSecret as _;
 
 use super::super::literal::{Kind, Literal};
-use super::super::script::{Input, Script};
+use super::super::script::{BindError, Input, Script};
 use super::{MONITORING, task};
 use crate::config::{Baseline, Installation, InstalledTenant, Profile, Secret};
 
@@ -167,7 +167,7 @@ fn tasks(installation: &Installation, scripts: &[Script]) -> Result<Vec<Task>, S
                 Each::Installation => format!("{}{title} {rollup_bucket}", task::PREFIX),
                 _ => format!("{}{title} {bucket}", task::PREFIX),
             };
-            let bound = bound(script, installation, &bucket, &expected).map_err(|error| error.to_string())?;
+            let bound = bound(script, installation, &bucket, &expected, None).map_err(|error| error.to_string())?;
             let flux = task::installed(&bound, &name, rollup_bucket).map_err(wrong)?;
             tasks.push(Task { name, flux });
         }
@@ -181,19 +181,33 @@ fn expected<'i>(installation: &'i Installation, bucket: &str) -> Vec<&'i Install
     installation.tenants.iter().filter(writes_here).filter(|tenant| tenant.expect_within.is_some()).collect()
 }
 
+/// A rollup's script for a time of the past, in nanoseconds since 1970.
+pub(crate) fn filling(
+    script: &Script,
+    installation: &Installation,
+    bucket: &str,
+    start: i64,
+    stop: i64,
+) -> Result<String, BindError> {
+    bound(script, installation, bucket, &[], Some((start, stop)))
+}
+
 /// The script with the settings in the place of its defaults, as far as it has such inputs; the others are the script's own.
-pub(crate) fn bound(
+fn bound(
     script: &Script,
     installation: &Installation,
     bucket: &str,
     expected: &[&InstalledTenant],
-) -> Result<String, super::super::BindError> {
+    range: Option<(i64, i64)>,
+) -> Result<String, BindError> {
     let answers = &installation.answers;
     let value = |input: &Input| -> Option<Literal> {
         let Baseline { weeks, min_events, floor, factor } = answers.baseline;
         Some(match input.name {
             "bucket" => Literal::text(bucket),
             "rollup_bucket" => Literal::text(&answers.rollup_bucket),
+            "start" => Literal::moment(range?.0),
+            "stop" => Literal::moment(range?.1),
             "notify" => Literal::text(if answers.alert_url.is_some() { "on" } else { "off" }),
             "expected" => Literal::list(expected.iter().map(|tenant| {
                 let within = Literal::duration(tenant.expect_within.unwrap_or_default());

@@ -95,7 +95,7 @@ pub(super) async fn run(args: &CompareArgs, desk: &Desk<'_>, out: &mut dyn Write
     print(args, desk, &range, every, &mut answer, [&of_a, &of_b], out)
 }
 
-fn print(
+pub(super) fn print(
     args: &CompareArgs,
     desk: &Desk<'_>,
     range: &Range,
@@ -153,6 +153,7 @@ fn print(
     writeln!(out).map_err(super::desk::unwritten)?;
     lines(&over_time.lines(desk.terminal), out)?;
     answer.notes.insert(0, windows.legend(&bars, room));
+    answer.notes.extend(windows.sparse(&answer.rows, "events_a"));
     answer.notes.extend(few(&[(a, of_a), (b, of_b)]));
     desk.foot(range, answer, out)
 }

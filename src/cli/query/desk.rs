@@ -8,6 +8,7 @@ use super::super::Failure;
 use super::super::terminal::Terminal;
 use super::Common;
 use super::range::{self, Range};
+use super::words::length;
 use crate::answers::{AskError, Literal, Reader, Script, Table, library};
 use crate::clock::{Clock, UnixNanos, monotonic};
 use crate::config::{Settings, TenantId};
@@ -178,10 +179,10 @@ impl<'d> Desk<'d> {
             Some(last) => {
                 format!("Its last event came {} ago, at {} UTC", range::ago(last, self.now), range::show(last))
             }
-            None if known => format!("Nor did any event of it come within {}", humantime::format_duration(LOOK_BACK)),
+            None if known => format!("Nor did any event of it come within {}", length(LOOK_BACK)),
             None => format!(
                 "Nor did any event of it come within {}: is {tenant} the right id? `tagline query tenants --since 30d` lists them",
-                humantime::format_duration(LOOK_BACK)
+                length(LOOK_BACK)
             ),
         };
         Failure::Failed(format!("{tenant} has no {what} in {}. {when}.", range.said()))

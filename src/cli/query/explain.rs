@@ -13,7 +13,7 @@ use super::compare::against;
 use super::desk::{Answer, Desk, text, unwritten};
 use super::p99::few;
 use super::range::Range;
-use super::shown::{Asked, head, lines, rows};
+use super::shown::{Asked, lines, rows};
 use super::words::{count, ms, percent};
 use super::{Common, bars, most, tenants};
 use crate::answers::{Literal, Row};
@@ -21,19 +21,19 @@ use crate::config::TenantId;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// How long the bar of the whole difference is.
-const WIDTH: u8 = 10;
+const WIDTH: u8 = 8;
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct ExplainArgs {
     /// Which two, with a comma between: why is the first slower than the second?
     #[arg(long, value_name = "A,B", value_parser = tenants)]
     tenants: [TenantId; 2],
-    /// The tags to look for the cause in, with commas between [default: view_name,action_name,browser,region]
+    /// One to four tags to look for the cause in, with commas between [default: view_name,action_name,browser,region]
     #[arg(long, value_name = "TAGS", value_delimiter = ',', value_parser = tag)]
     by: Vec<String>,
-    /// How many rows
-    #[arg(long, value_parser = most, default_value = "10")]
-    most: u32,
+    /// At most so many rows [default: 5]
+    #[arg(long, value_parser = most)]
+    most: Option<u32>,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -55,7 +55,11 @@ pub(super) async fn run(args: &ExplainArgs, desk: &Desk<'_>, out: &mut dyn Write
             "{a} and {b} lie in two buckets, and explain reads the points of one: `tagline query compare` puts their rollups side by side"
         )));
     }
-    let mut values = vec![("tenant_a", text(a)), ("tenant_b", text(b)), ("most", Literal::int(i64::from(args.most)))];
+    let mut values = vec![("tenant_a", text(a)), ("tenant_b", text(b))];
+    values.extend(args.most.map(|most| ("most", Literal::int(i64::from(most)))));
+    if args.by.len() > 4 {
+        return Err(Failure::Misuse(format!("--by: one to four tags, not {}", args.by.len())));
+    }
     if !args.by.is_empty() {
         values.push(("dimensions", Literal::texts(args.by.iter().map(String::as_str))));
     }
@@ -88,7 +92,7 @@ pub(super) async fn run(args: &ExplainArgs, desk: &Desk<'_>, out: &mut dyn Write
     print(args, desk, &range, &mut answer, [&of_a, &of_b], out)
 }
 
-fn print(
+pub(super) fn print(
     args: &ExplainArgs,
     desk: &Desk<'_>,
     range: &Range,
@@ -103,14 +107,14 @@ fn print(
     let best = answer.rows.first().and_then(|row| Some((row.text("segment")?.to_owned(), row.number("explains")?)));
     let sentence = match &best {
         Some((segment, share)) if *share > 0.0 => format!(
-            "{} of it lies in {}. {difference}, in {}.",
-            percent(Some(*share)),
+            "{} makes {} of {a}'s surplus of slow events.",
             super::super::terminal::clean(segment),
-            range.said()
+            percent(Some(*share))
         ),
-        _ => format!("{difference}, in {}. No part of {a}'s events is slower than {b}'s would be.", range.said()),
+        _ => format!("No part of {a}'s events is slower than {b}'s would be."),
     };
-    head(desk.terminal, &sentence, out)?;
+    writeln!(out, "{}", desk.terminal.bold(&sentence)).map_err(unwritten)?;
+    writeln!(out, "{difference}, in {}.\n", range.said()).map_err(unwritten)?;
     let mut table = Table::new([
         Column::left("segment").least(24),
         Column::left("explains"),

@@ -78,7 +78,7 @@ pub(super) async fn run(args: &P99Args, desk: &Desk<'_>, out: &mut dyn Write) ->
     print(args, desk, &range, every, &mut answer, &whole, out)
 }
 
-fn print(
+pub(super) fn print(
     args: &P99Args,
     desk: &Desk<'_>,
     range: &Range,
@@ -134,6 +134,7 @@ fn print(
     }
     lines(&table.lines(desk.terminal), out)?;
     answer.notes.insert(0, windows.legend(&bars, room));
+    answer.notes.extend(windows.sparse(&answer.rows, "events"));
     answer.notes.extend(few(&[(&args.tenant, of_range("events"))]));
     desk.foot(range, answer, out)
 }

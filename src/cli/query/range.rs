@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::super::Failure;
 use super::library::Given;
+use super::words::length;
 use crate::answers::Literal;
 use crate::answers::table::rfc3339;
 use crate::clock::UnixNanos;
@@ -27,13 +28,18 @@ const STEPS: [u64; 17] =
 pub(super) struct RangeArgs {
     /// How far back to look
     #[arg(long, value_name = "DURATION", value_parser = period, conflicts_with_all = ["from", "until"])]
-    since: Option<Duration>,
+    pub(super) since: Option<Duration>,
     /// From this moment: 2026-01-31T09:00:00Z, 2026-01-31T10:00+01:00, 2026-01-31
     #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Option<UnixNanos>,
+    pub(super) from: Option<UnixNanos>,
     /// To this moment [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment, requires = "from")]
-    until: Option<UnixNanos>,
+    pub(super) until: Option<UnixNanos>,
+}
+
+/// A round length that is at least so long.
+pub(super) fn round(length: Duration) -> Duration {
+    STEPS.into_iter().map(Duration::from_secs).find(|step| *step >= length).unwrap_or(length)
 }
 
 /// From when to when.
@@ -104,13 +110,13 @@ impl Range {
 
     /// `the last 1h`, or `2026-01-31 09:00:00 to 10:00:00 UTC`
     pub(super) fn said(&self) -> String {
-        self.since.map_or_else(|| self.shown(), |since| format!("the last {}", humantime::format_duration(since)))
+        self.since.map_or_else(|| self.shown(), |since| format!("the last {}", length(since)))
     }
 
     /// The arguments that name it again.
     pub(super) fn arguments(&self) -> String {
         match self.since {
-            Some(since) => format!("--since {}", humantime::format_duration(since).to_string().replace(' ', "")),
+            Some(since) => format!("--since {}", length(since)),
             None => format!("--from {} --until {}", rfc3339(self.from), rfc3339(self.until)),
         }
     }
@@ -172,6 +178,10 @@ pub(super) fn moment(text: &str) -> Result<UnixNanos, String> {
         Some(at) => (&time[..at], offset(&time[at..]).ok_or_else(form)?),
         None => (time.strip_suffix(['Z', 'z']).unwrap_or(time), 0),
     };
+    // What humantime makes of other characters is its own affair.
+    if !time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.')) {
+        return Err(form());
+    }
     let seconds = if time.len() == 5 { ":00" } else { "" };
     let at = humantime::parse_rfc3339(&format!("{day}T{time}{seconds}Z")).map_err(|_| form())?;
     let since = at.duration_since(UNIX_EPOCH).map_err(|_| "it should be after 1970".to_owned())?;

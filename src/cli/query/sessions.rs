@@ -46,9 +46,9 @@ pub(super) struct SlowestArgs {
     /// Only this action
     #[arg(long, value_parser = name)]
     action: Option<String>,
-    /// How many rows
-    #[arg(long, value_parser = most, default_value = "20")]
-    most: u32,
+    /// At most so many rows [default: 10]
+    #[arg(long, value_parser = most)]
+    most: Option<u32>,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -79,7 +79,7 @@ pub(super) async fn one(args: &SessionArgs, desk: &Desk<'_>, out: &mut dyn Write
     if programs { Ok(()) } else { timeline(args, desk, &range, &answer, out) }
 }
 
-fn timeline(
+pub(super) fn timeline(
     args: &SessionArgs,
     desk: &Desk<'_>,
     range: &Range,
@@ -128,7 +128,8 @@ fn timeline(
 /// `tagline query slowest`
 pub(super) async fn slowest(args: &SlowestArgs, desk: &Desk<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let range = desk.range(HOUR)?;
-    let mut values = vec![("tenant", text(&args.tenant)), ("most", Literal::int(i64::from(args.most)))];
+    let mut values = vec![("tenant", text(&args.tenant))];
+    values.extend(args.most.map(|most| ("most", Literal::int(i64::from(most)))));
     for (name, value) in [("view", &args.view), ("action", &args.action)] {
         values.extend(value.as_deref().map(|value| (name, Literal::text(value))));
     }
@@ -150,6 +151,17 @@ pub(super) async fn slowest(args: &SlowestArgs, desk: &Desk<'_>, out: &mut dyn W
     if programs {
         return Ok(());
     }
+    table_of(args, desk, &range, &answer, first, out)
+}
+
+pub(super) fn table_of(
+    args: &SlowestArgs,
+    desk: &Desk<'_>,
+    range: &Range,
+    answer: &Answer,
+    first: Row<'_>,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let id = first.text("session").unwrap_or_default();
     let sentence = format!(
         "The slowest session of {} in {} is {}: {} in {}.",
@@ -182,7 +194,7 @@ pub(super) async fn slowest(args: &SlowestArgs, desk: &Desk<'_>, out: &mut dyn W
     lines(&table.lines(desk.terminal), out)?;
     writeln!(out, "\nNext: tagline query session {} --tenant {} {}", quoted(id), args.tenant, range.arguments())
         .map_err(unwritten)?;
-    desk.foot(&range, &answer, out)
+    desk.foot(range, answer, out)
 }
 
 impl Desk<'_> {

@@ -1,1 +1,3 @@
-
+mod arguments;
+mod output;
+mod ranges;

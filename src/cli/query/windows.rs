@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::table::Column;
 use super::super::terminal::Terminal;
 use super::bars::{Bar, fold, spark, top};
-use super::range::{Range, nanos};
+use super::range::{Range, nanos, round};
+use super::words::{events, length};
 use crate::answers::{Row, Table};
 use crate::clock::UnixNanos;
 
@@ -74,7 +75,9 @@ impl<'r> Windows<'r> {
     pub(super) fn latest_title(&self, rows: &Table) -> String {
         let times = || rows.rows().filter_map(|row| row.time("_time"));
         let latest = times().filter(|at| self.is_whole(*at)).max().or_else(|| times().max());
-        latest.map_or_else(|| "latest".to_owned(), |at| format!("at {}", self.at(at)))
+        let title = latest.map(|at| format!("at {}", self.at(at)));
+        // With a day before it, it would take the room of the bars.
+        title.filter(|title| title.len() <= "at 09:00:00".len()).unwrap_or_else(|| "latest".to_owned())
     }
 
     /// A moment, as short as it can be told from the others.
@@ -104,8 +107,8 @@ impl<'r> Windows<'r> {
     /// What is to be known of the bars.
     pub(super) fn legend(&self, lines: &[Vec<Bar>], room: usize) -> String {
         let together = lines.first().map_or(0, Vec::len).div_ceil(room.max(1)).max(1);
-        let length = self.length * u32::try_from(together).unwrap_or(1);
-        let mut legend = format!("One bar: {}", humantime::format_duration(length));
+        let together_length = self.length * u32::try_from(together).unwrap_or(1);
+        let mut legend = format!("One bar: {}", length(together_length));
         if together > 1 {
             legend.push_str(", its highest");
         }
@@ -114,6 +117,19 @@ impl<'r> Windows<'r> {
         }
         legend.push('.');
         legend
+    }
+
+    /// A word of warning where the windows' percentiles are made of next to nothing.
+    pub(super) fn sparse(&self, rows: &Table, column: &str) -> Option<String> {
+        const FEW: f64 = 20.0;
+        let mut numbers: Vec<f64> = rows.rows().filter_map(|row| row.number(column)).collect();
+        numbers.sort_by(f64::total_cmp);
+        let middle = numbers.get(numbers.len() / 2).copied().filter(|middle| *middle < FEW)?;
+        Some(format!(
+            "A window has about {}: its P99 is its slowest. Longer ones (--every {}) say more.",
+            events(Some(middle)),
+            length(round(self.length * 5))
+        ))
     }
 
     /// The scale that several lines share.

@@ -8,7 +8,13 @@ use crate::answers::{Value, table::rfc3339};
 
 /// `1,240 ms`, `8.4 ms`; `-` where there is none.
 pub(super) fn ms(number: Option<f64>) -> String {
-    number.map_or_else(|| "-".to_owned(), |number| format!("{} ms", rounded(number)))
+    number.map_or_else(
+        || "-".to_owned(),
+        |number| match number.abs() {
+            size if size >= 9.95 || number.fract() == 0.0 => format!("{} ms", grouped(number.round())),
+            _ => format!("{number:.1} ms"),
+        },
+    )
 }
 
 /// The same of a difference: `+512 ms`, `-20 ms`.
@@ -39,9 +45,18 @@ pub(super) fn percent(share: Option<f64>) -> String {
     )
 }
 
-/// `1m`, `6h`, `1day`
+/// `1m`, `90s`, `24h`, `7d`: in the largest unit that divides it, as the arguments take it.
 pub(super) fn length(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    const DAY: u64 = 86_400;
+    match duration.as_secs() {
+        seconds if seconds == 0 || duration.subsec_nanos() != 0 => {
+            humantime::format_duration(duration).to_string().replace(' ', "")
+        }
+        seconds if seconds % DAY == 0 && seconds > DAY => format!("{}d", seconds / DAY),
+        seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        seconds if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        seconds => format!("{seconds}s"),
+    }
 }
 
 /// A value of whatever column, as short as it may be: what has a unit by its name, gets it.
