@@ -24,11 +24,10 @@ async fn call(week: &Week, method: &'static str, target: &str, body: Option<Valu
 }
 
 /// What `influx apply` sends.
-fn apply(week: &Week, stack: &str, dry_run: bool) -> Value {
+fn apply(week: &Week, stack: &str) -> Value {
     json!({
         "orgID": week.bucket.organization_id(),
         "stackID": stack,
-        "dryRun": dry_run,
         "template": { "contentType": "json", "contents": template() },
     })
 }
@@ -106,14 +105,14 @@ impl Drop for Stack<'_> {
 async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
     let week = week_with_rollups();
     let stack = Stack::new(week).await;
-    let made = call(week, "POST", "/api/v2/templates/apply", Some(apply(week, &stack.1, false))).await;
+    let made = call(week, "POST", "/api/v2/templates/apply", Some(apply(week, &stack.1))).await;
     assert_eq!(made["errors"], Value::Null, "{}", made["errors"]);
 
-    // Applied again, nothing is new and nothing differs.
-    let again = call(week, "POST", "/api/v2/templates/apply", Some(apply(week, &stack.1, true))).await;
+    // Applied again, nothing is new.
+    let again = call(week, "POST", "/api/v2/templates/apply", Some(apply(week, &stack.1))).await;
     let ids = |of: &Value, kind: &str| -> Vec<String> {
         let mut ids: Vec<String> =
-            of["summary"][kind].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect();
+            of["summary"][kind].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap_or_else(|| panic!("{kind}: {one}")).to_owned()).collect();
         ids.sort();
         ids
     };
@@ -152,7 +151,7 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                 asked += 1;
             }
         }
-        assert!(asked >= 3, "only {asked} cells");
+        assert!(asked >= 30, "only {asked} cells");
         for variable in &listed {
             let arguments = &variable["arguments"];
             if arguments["type"] != "query" {
