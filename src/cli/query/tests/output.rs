@@ -287,9 +287,11 @@ fn a_session_is_a_timeline_of_all_that_it_did() {
 
 2026-11-22      after  what                        took                trace
 03:15:00.000    +0.0s  CheckoutView/addItem       80 ms  █▌
-03:16:00.000  +1m 00s  backend /pay               40 ms  ▊             https://t/abc
-03:21:00.000  +6m 00s  CheckoutView/pay          640 ms  ████████████  https://t/abc
+03:16:00.000  +1m 00s  backend /pay               40 ms  ▊             abc
+03:21:00.000  +6m 00s  CheckoutView/pay          640 ms  ████████████  abc
 03:21:00.000  +6m 00s  web_vitals_cls /checkout   0.125
+
+Trace of the slowest: https://t/abc
 
 2026-11-22 02:24:30 to 03:24:30 UTC · points of app_observability";
     assert_eq!(shown(&out), expected);
