@@ -79,7 +79,7 @@ async fn what_does_not_fit_is_refused_by_name() {
             "components/prometheus-operator/rules.yaml",
             "for: 5m",
             "for: a while",
-            "spec.groups[0].rules[1].for: Invalid value",
+            ".for: Invalid value: \"a while\"",
         ),
     ];
     for (file, right, wrong, _) in mistakes {
