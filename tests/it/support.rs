@@ -17,8 +17,6 @@
 //! - [`service::Service`]: a small server behind Caddy: an app, or one that verifies credentials.
 //! - [`alertmanager::Alertmanager`]: one with the example of `prometheus/`, and who gets its messages.
 //! - [`week()`]: a week of three tenants in which one cause hides, to ask InfluxDB about.
-//! - [`week()`]: a week of three tenants in which one cause hides, to ask InfluxDB about.
-//! - [`alertmanager::Alertmanager`]: one with the example of `prometheus/`, and who gets its messages.
 //! - [`browser()`] and [`Page`]: headless Chromium, and pages of another origin for it.
 //! - [`eventually`]: for what happens soon, and no fixed sleep.
 //!

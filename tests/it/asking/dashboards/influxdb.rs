@@ -1,8 +1,8 @@
 //! InfluxDB's template, applied to a real one, and asked as its own pages ask: with a record `v` that goes before each query.
 
 use super::{assert_shown, root, slow_event};
-use crate::support::{Week, week_with_rollups};
 use crate::support::{Influx, unique};
+use crate::support::{Week, week_with_rollups};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,9 +46,8 @@ fn variables(texts: &BTreeMap<String, String>, [start, stop]: [i64; 2], window_m
         property("timeRangeStop", time(stop)),
         property("windowPeriod", window),
     ];
-    properties.extend(
-        texts.iter().map(|(name, value)| property(name, json!({ "type": "StringLiteral", "value": value }))),
-    );
+    properties
+        .extend(texts.iter().map(|(name, value)| property(name, json!({ "type": "StringLiteral", "value": value }))));
     json!({
         "type": "File",
         "package": null,
@@ -136,7 +135,8 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
         let v = variables(&chosen(week, &names, all), range, 240_000);
         let mut asked = 0;
         for dashboard in ids(&made, "dashboards") {
-            let dashboard = call(week, "GET", &format!("/api/v2/dashboards/{dashboard}?include=properties"), None).await;
+            let dashboard =
+                call(week, "GET", &format!("/api/v2/dashboards/{dashboard}?include=properties"), None).await;
             for cell in dashboard["cells"].as_array().unwrap() {
                 let properties = &cell["properties"];
                 if properties["type"] == "markdown" {
@@ -147,7 +147,10 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                 let fields = properties["fieldOptions"].as_array().into_iter().flatten();
                 let columns: Vec<String> =
                     fields.map(|field| field["internalName"].as_str().unwrap().to_owned()).collect();
-                assert!(properties["note"].as_str().is_some_and(|note| note.len() > 60), "{name} says nothing of itself");
+                assert!(
+                    properties["note"].as_str().is_some_and(|note| note.len() > 60),
+                    "{name} says nothing of itself"
+                );
                 assert_shown(&name, &rows, &columns, properties["type"] == "xy");
                 asked += 1;
             }
@@ -165,9 +168,20 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                 "tagline_tenant_a" => &["acme", "globex", "initech"],
                 "tagline_tenant_b" => &["initech", "globex", "acme"],
                 "tagline_view" => &["(all)", "CheckoutView", "DashboardView", "ReportView", "UserListView"],
-                "tagline_action" if all => {
-                    &["(all)", "addItem", "applyCoupon", "download", "export", "fetchUsers", "filter", "load", "pay", "refresh", "render", "search"]
-                }
+                "tagline_action" if all => &[
+                    "(all)",
+                    "addItem",
+                    "applyCoupon",
+                    "download",
+                    "export",
+                    "fetchUsers",
+                    "filter",
+                    "load",
+                    "pay",
+                    "refresh",
+                    "render",
+                    "search",
+                ],
                 "tagline_action" => &["(all)", "addItem", "applyCoupon", "pay"],
                 "tagline_session" => {
                     assert!(offered.len() > 20, "only {} sessions", offered.len());
