@@ -222,7 +222,7 @@ in_rows = (tables, key) => union(tables: tables) |> pivot(rowKey: key, columnKey
 p99s =
     in_rows(
         tables: [
-            distribution |> histogramQuantile(quantile: 0.99) |> column(name: "p99"),
+            distribution |> histogramQuantile(quantile: 0.99 - 0.000000001) |> column(name: "p99"),
             distribution |> max() |> drop(columns: ["le"]) |> column(name: "events"),
         ],
         key: ["tenant_id", "_time"],
