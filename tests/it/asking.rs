@@ -2,5 +2,6 @@
 
 mod dashboards;
 mod query;
+mod rollups;
 mod setup;
 mod week;
