@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use super::super::literal::{Kind, Literal};
 use super::super::script::{BindError, Input, Script};
-use super::{MONITORING, task};
+use super::task;
 use crate::config::{Baseline, Installation, InstalledTenant, Profile, Secret};
 
 /// The rollup bucket of the defaults: tasks of which there is one bear no bucket in their name then.
@@ -62,6 +62,9 @@ pub(super) struct Token {
     pub(super) description: String,
     pub(super) action: Action,
     pub(super) buckets: Vec<String>,
+    /// Whether it may do that to the organisation: who reads that reads the buckets that are InfluxDB's own (`_monitoring`, `_tasks`), and a right to
+    /// one of these alone is none.
+    pub(super) organisation: bool,
 }
 
 /// A task by its name, with its whole text.
@@ -104,10 +107,10 @@ impl Wanted {
             let retention = installation.answers.rollup_retention;
             buckets.push(Bucket { name: rollup_bucket.clone(), retention });
         }
-        let read = buckets.iter().map(|bucket| bucket.name.clone()).chain([MONITORING.to_owned()]).collect();
+        let read = buckets.iter().map(|bucket| bucket.name.clone()).collect();
         let token = |verb: &str, action, buckets| {
             let description = format!("tagline {verb} {}", installation.bucket);
-            Token { description, action, buckets }
+            Token { description, action, buckets, organisation: action == Action::Read }
         };
         let tokens = vec![token("write", Action::Write, raw), token("read", Action::Read, read)];
         Ok(Self {
