@@ -2,8 +2,7 @@
 //! `TAGLINE_INFLUXD=… cargo bench --bench answers` (a million points, and it ends).
 //!
 //! The week is the one of the tests (`tests/it/support/week.rs`), sent through the gateway. Then each query of `flux/queries` is asked for the
-//! last hour, day and week of it. A row of the table is one query and range: how many values InfluxDB read for it, and the median of three
-//! times. This is the only place where queries are timed; the figures of docs/answers.md are its.
+//! last hour, day and week of it. A row of the table is one query and range: how many rows it gives, and the median of three times that it took. This is the only place where queries are timed; the figures of docs/answers.md are its.
 
 #![allow(
     clippy::disallowed_methods,
@@ -26,8 +25,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use support::influx::{Bucket, Influx, parse};
-use support::week::{Generator, HOUR_MS, SEED, delivered, sending};
-use support::{Gateway, http, now_ms};
+use support::week::{Generator, HOUR_MS, SEED, Step, delivered, sending};
+use support::{Gateway, flux_string, http, now_ms};
 use tagline::answers::{Literal, Script, library};
 
 /// What a query may take, in seconds.
@@ -50,7 +49,9 @@ async fn main() {
     let influx = Influx::own();
     let stored = Stored::write(&influx, points).await;
     stored.say(&influx);
-    stored.measure();
+    stored.count();
+    stored.measure_queries();
+    stored.measure_rollups();
     if stay {
         println!("\nInfluxDB stays up until Ctrl-C; then its folder is removed.");
         tokio::signal::ctrl_c().await.expect("a handler of Ctrl-C");
@@ -79,8 +80,16 @@ impl Stored {
         progress.end();
         delivered(&gateway, &sent, Duration::from_secs(3600)).await;
         let points: u64 = sent.points.values().sum();
-        sending::write_edge(&bucket, &gateway, &sent, generator.end_ms, SCRAPES_MS).await;
         println!("{} points, delivered in {:.0} s", HumanCount(points), begun.elapsed().as_secs_f64());
+        sending::write_edge(&bucket, &gateway, &sent, generator.end_ms, SCRAPES_MS).await;
+        // What the tasks would have written by now.
+        for step in [Step::Minute, Step::Hour] {
+            let begun = Instant::now();
+            let lines = sent.durations.lines(step, 0, generator.end_ms);
+            sending::write(&rollup_bucket, &lines).await;
+            let (rows, seconds) = (HumanCount(lines.len() as u64), begun.elapsed().as_secs_f64());
+            println!("{rows} rows of the rollup by {step:?}, written in {seconds:.0} s");
+        }
         Self { bucket, rollup_bucket, generator, address: influx.address() }
     }
 
@@ -95,16 +104,50 @@ impl Stored {
         );
     }
 
-    fn measure(&self) {
-        println!("| query | range | values read | rows | seconds |\n|---|---|---|---|---|");
+    /// How much there is to be read.
+    fn count(&self) {
+        println!(
+            "| range | events | of acme | rows of the 1m rollup, all and acme's | of the 1h rollup |\n|---|---|---|---|---|"
+        );
+        for (range, length_ms, _) in RANGES {
+            let rows = |bucket: &Bucket, measurement: &str, field: &str, of: &str| {
+                let (start, stop) = (self.generator.end_ms - length_ms, self.generator.end_ms);
+                let flux = format!(
+                    "from(bucket: {}) |> range(start: time(v: {start}000000), stop: time(v: {stop}000000))
+                     |> filter(fn: (r) => r._measurement == \"{measurement}\" and r._field == \"{field}\" {of}) |> group() |> count()",
+                    flux_string(bucket.name())
+                );
+                let rows = self.ask(&flux).and_then(|answer| parse(&answer)).expect("a count");
+                HumanCount(rows.first().map_or(0, |row| row.int("_value").unsigned_abs()))
+            };
+            let (raw, minutes, hours) = (
+                |of| rows(&self.bucket, "frontend_performance", "duration_ms", of),
+                |of| rows(&self.rollup_bucket, "frontend_performance_1m", "count", of),
+                |of| rows(&self.rollup_bucket, "frontend_performance_1h", "count", of),
+            );
+            let acme = "and r.tenant_id == \"acme\"";
+            println!(
+                "| {range} | {} | {} | {} / {} | {} / {} |",
+                raw(""),
+                raw(acme),
+                minutes(""),
+                minutes(acme),
+                hours(""),
+                hours(acme)
+            );
+        }
+        println!();
+    }
+
+    fn measure_queries(&self) {
+        println!("| query | range | rows | seconds |\n|---|---|---|---|");
         let mut misses = Vec::new();
         for script in library::QUERIES {
-            let name = script.name.trim_start_matches("queries/");
             for (range, length_ms, every) in RANGES {
-                let flux = self.bound(script, length_ms, every);
-                match self.cost(&flux) {
-                    Ok(Cost { values, rows, seconds }) => {
-                        println!("| `{name}` | {range} | {} | {rows} | {seconds:.2} |", HumanCount(values));
+                let name = script.name.trim_start_matches("queries/");
+                match self.cost(&self.bound(script, length_ms, every)) {
+                    Ok((rows, seconds)) => {
+                        println!("| `{name}` | {range} | {rows} | {seconds:.2} |");
                         if seconds > BOUND {
                             misses.push(format!("{name} of {range}: {seconds:.2} s"));
                         }
@@ -118,6 +161,20 @@ impl Stored {
         }
         println!("\nSlower than {BOUND} s, or without an answer: {}", misses.len());
         misses.iter().for_each(|miss| println!("- {miss}"));
+    }
+
+    /// What the rollups' own runs take, and an hour of a backfill. They overwrite what is there with the same.
+    fn measure_rollups(&self) {
+        println!("\n| task | range | seconds |\n|---|---|---|");
+        let ranges =
+            [("rollup-1m", "10m", HOUR_MS / 6), ("rollup-1h", "2h", 2 * HOUR_MS), ("rollup-1m", "1h", HOUR_MS)];
+        for (task, range, length_ms) in ranges {
+            let script = library::task(task).expect("the rollups are tasks");
+            match self.cost(&self.bound(script, length_ms, Duration::from_secs(60))) {
+                Ok((_, seconds)) => println!("| `{task}` | {range} | {seconds:.2} |"),
+                Err(error) => println!("| `{task}` | {range} | {error} |"),
+            }
+        }
     }
 
     /// The query of this range, with its own defaults for what is not of this week.
@@ -147,10 +204,8 @@ impl Stored {
         events.next().expect("sessions without end").session()
     }
 
-    /// What a query takes: once told by Flux's profiler, then three times as it is.
-    fn cost(&self, flux: &str) -> Result<Cost, String> {
-        let profile = parse(&self.ask(&profiled(flux))?)?;
-        let values = profile.iter().filter_map(|row| row.get("influxdb/scanned-values")?.parse::<u64>().ok()).max();
+    /// How many rows a query gives, and the median of three times that it took.
+    fn cost(&self, flux: &str) -> Result<(usize, f64), String> {
         let mut seconds = Vec::new();
         let mut rows = 0;
         for _ in 0..3 {
@@ -160,7 +215,7 @@ impl Stored {
             rows = parse(&answer)?.len();
         }
         seconds.sort_by(f64::total_cmp);
-        Ok(Cost { values: values.ok_or("Flux's profiler said nothing")?, rows, seconds: seconds[1] })
+        Ok((rows, seconds[1]))
     }
 
     fn ask(&self, flux: &str) -> Result<Vec<u8>, String> {
@@ -173,23 +228,6 @@ impl Stored {
         let answer = answer.map_err(|error| format!("no answer: {error}"))?;
         if answer.status == 200 { Ok(answer.body) } else { Err(answer.text()) }
     }
-}
-
-/// What a query took.
-struct Cost {
-    /// That InfluxDB read for it.
-    values: u64,
-    rows: usize,
-    seconds: f64,
-}
-
-/// The same query, which also tells what it read.
-fn profiled(flux: &str) -> String {
-    let mut lines: Vec<&str> = flux.lines().collect();
-    let imports = lines.iter().rposition(|line| line.starts_with("import ")).map_or(0, |last| last + 1);
-    lines.insert(imports, "option profiler.enabledProfilers = [\"query\"]");
-    lines.insert(imports, "import \"profiler\"");
-    lines.join("\n")
 }
 
 /// How far it is: a bar on a terminal, and elsewhere a line at each tenth.

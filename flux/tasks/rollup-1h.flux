@@ -4,12 +4,12 @@
 // `frontend_performance_1m`: count, sum, min, max and the buckets are those of its minutes together; p50, p95 and p99 are taken from the buckets,
 // off by 1.75% at most.
 //
-// Answers the number of values that it wrote.
+// Answers the number of values that it wrote; no row: nothing was to be written.
 //
-// Runs every ten minutes over the two hours before, so that it sees what the rollup of minutes caught late. An hour that is computed again
-// overwrites itself. For the past, `tagline rollup --since` runs this same file over older times, after that of the minutes.
+// Runs every ten minutes and looks a day back: it computes again from the first hour whose minutes count more events than its row does. An hour that is
+// computed again overwrites itself. For the past, `tagline rollup --since` runs this same file over older times, after that of the minutes.
 //
-// Cost: reads the minutes of the range once, and no event.
+// Cost: the counts of the range's minutes are added up; the minutes of hours to compute are read once. No event is read.
 //
 // Wrong to conclude: that the newest hour is here. It is, up to ten minutes after its end; until then the minutes have it.
 
@@ -18,21 +18,48 @@ import "date"
 option task = {name: "tagline rollup 1h", every: 10m, offset: 30s}
 
 rollup_bucket = "app_observability_rollup"
-start = -2h
+start = -1d
 stop = now() // the hour that is not over yet is left out
 
 tags = ["tenant_id", "view_name", "action_name"]
 
-minutes =
+from_hour = date.truncate(t: start, unit: 1h)
+to_hour = date.truncate(t: stop, unit: 1h)
+
+rows = (since, measurement) =>
     from(bucket: rollup_bucket)
-        |> range(start: date.truncate(t: start, unit: 1h), stop: date.truncate(t: stop, unit: 1h))
-        |> filter(fn: (r) => r._measurement == "frontend_performance_1m")
+        |> range(start: since, stop: to_hour)
+        |> filter(fn: (r) => r._measurement == measurement)
+
+counted = (measurement) => rows(since: from_hour, measurement: measurement) |> filter(fn: (r) => r._field == "count")
+
+// How many events each tenant has in the minutes of an hour, less those that its row of the hour counts. Rows may count more: minutes expire before
+// them where somebody wants that.
+missing =
+    union(
+        tables: [
+            counted(measurement: "frontend_performance_1m"),
+            counted(measurement: "frontend_performance_1h") |> map(fn: (r) => ({r with _value: 0.0 - r._value})),
+        ],
+    )
+        |> keep(columns: ["_start", "_stop", "_time", "_value", "tenant_id"])
+        |> group(columns: ["tenant_id"])
+        |> aggregateWindow(every: 1h, fn: sum, createEmpty: false, timeSrc: "_start")
+        |> filter(fn: (r) => r._value > 0.0)
+        |> group()
+        |> sort(columns: ["_time"])
+        |> limit(n: 1)
+        |> findColumn(fn: (key) => true, column: "_time")
+
+// The first hour to compute. When there is none, a nanosecond that has no minute in it, for a range may not be empty.
+first = if length(arr: missing) > 0 then missing[0] else date.sub(from: to_hour, d: 1ns)
+
+minutes = rows(since: first, measurement: "frontend_performance_1m")
 
 as_rows = (tables=<-) =>
     tables
         |> duplicate(column: "_start", as: "_time")
         |> group(columns: tags)
-        |> keep(columns: ["_time", "_value", "_field", "tenant_id", "view_name", "action_name"])
 
 simple = (fields, fn) =>
     minutes
@@ -56,8 +83,8 @@ buckets =
         |> sort(columns: ["_field"])
         |> duplicate(column: "n", as: "below")
         |> difference(columns: ["below"], keepFirst: true)
-        |> duplicate(column: "_start", as: "_time")
-        |> group(columns: tags)
+        |> as_rows()
+        |> sort(columns: ["_time"])
         |> map(fn: (r) => ({r with _value: if exists r.below then r.below else r.n}))
         |> map(fn: (r) => ({r with below: r.n - r._value}))
 
@@ -84,8 +111,6 @@ percentile = (q, name) =>
     steps
         |> histogramQuantile(quantile: q)
         |> set(key: "_field", value: name)
-        |> group(columns: tags)
-        |> keep(columns: ["_time", "_value", "_field", "tenant_id", "view_name", "action_name"])
 
 union(
     tables: [
@@ -95,9 +120,11 @@ union(
         percentile(q: 0.5, name: "p50"),
         percentile(q: 0.95, name: "p95"),
         percentile(q: 0.99, name: "p99"),
-        buckets |> keep(columns: ["_time", "_value", "_field", "tenant_id", "view_name", "action_name"]),
+        buckets,
     ],
 )
+    |> group(columns: tags)
+    |> keep(columns: ["_time", "_value", "_field", "tenant_id", "view_name", "action_name"])
     |> set(key: "_measurement", value: "frontend_performance_1h")
     |> to(bucket: rollup_bucket, tagColumns: tags)
     |> group()

@@ -64,7 +64,7 @@ pub use link::{Link, Switch};
 pub use load::{Load, Pace};
 pub use numbered::{Counts, Fate, Sender, Verdict, numbers};
 pub use relay::Relay;
-pub use week::{Week, week};
+pub use week::{Week, week, week_with_rollups};
 
 use std::fmt::Display;
 use std::path::PathBuf;

@@ -212,8 +212,8 @@ fn bind(
             }
             None => dialect.time(input.name, least).or_else(|| of_variable(input.name)),
         };
-        // The default of a tenant or a session is an example, and no answer to anything.
-        if expression.is_none() && matches!(input.kind, Kind::Text) {
+        // "" is all; another default of a text is an example, and no answer to anything.
+        if expression.is_none() && input.kind == Kind::Text && input.default != "\"\"" {
             return Err(format!("flux/{}.flux wants to be told {}", script.name, input.name));
         }
         expressions.extend(expression.map(|expression| (input.name, expression)));

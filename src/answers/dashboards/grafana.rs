@@ -174,10 +174,7 @@ fn panel(sources: &Sources, dashboard: &Dashboard, panel: &Panel, place: &Place)
         "datasource": data_source(),
         "targets": [{ "refId": "A", "datasource": data_source(), "query": query }],
         "fieldConfig": {
-            "defaults": {
-                "noValue": "nothing in this range of time",
-                "custom": {},
-            },
+            "defaults": { "custom": {} },
             "overrides": overrides.collect::<Result<Vec<_>, _>>()?,
         },
     });
@@ -227,7 +224,7 @@ fn lines(panel: &Panel, made: &mut Value) {
     let defaults = &mut made["fieldConfig"]["defaults"];
     // One unit, one axis: the columns of a picture are told by their names, and by their label where they have one.
     let unit = panel.column.first().map_or(Unit::None, |column| column.unit);
-    defaults["unit"] = unit_name(unit).into();
+    defaults["unit"] = unit_name(unit).unwrap_or("none").into();
     defaults["color"] = json!({ "mode": "palette-classic" });
     defaults["custom"] = json!({
         "drawStyle": draw,
@@ -265,7 +262,10 @@ fn column_override(
         None => column.title.clone(),
     };
     set("displayName", name.into());
-    set("unit", unit_name(column.unit).into());
+    // A text that looks like a number stays a text only where no unit is set.
+    if let Some(unit) = unit_name(column.unit) {
+        set("unit", unit.into());
+    }
     if let Some(decimals) = decimals(column.unit) {
         set("decimals", decimals.into());
     }
@@ -297,9 +297,9 @@ fn column_override(
 /// A way from a value.
 fn link(sources: &Sources, dashboard: &Dashboard, column: &Column, link: &Link, place: &Place) -> Result<Value, Fault> {
     if link.to == "trace" {
-        // An id is hexadecimal digits: it needs no escaping, and what stands before it must have none.
+        // An id is hexadecimal digits, which need no escaping; what stands before it must have none.
         let behind = place.around_trace_id().1;
-        let url = format!("${{trace_url:raw}}${{__data.fields.{}:raw}}{behind}", column.name);
+        let url = format!("${{trace_url:raw}}${{__value.raw}}{behind}");
         return Ok(json!({ "title": link.title, "url": url, "targetBlank": true }));
     }
     let target = sources.dashboard(&dashboard.file, &link.to)?;
@@ -308,6 +308,8 @@ fn link(sources: &Sources, dashboard: &Dashboard, column: &Column, link: &Link, 
         let value = match link.with.get(name) {
             Some(other) => match other.strip_prefix('$') {
                 Some(variable) => format!("var-{name}=${{{variable}:percentencode}}"),
+                // The value itself, and not what its cell shows.
+                None if *other == column.name => format!("var-{name}=${{__value.raw:percentencode}}"),
                 None => format!("var-{name}=${{__data.fields.{other}:percentencode}}"),
             },
             // What both have in common goes along, "all" too.
@@ -330,15 +332,15 @@ fn thresholds([first, second]: [f64; 2]) -> Value {
     json!({ "mode": "absolute", "steps": steps })
 }
 
-fn unit_name(unit: Unit) -> &'static str {
+fn unit_name(unit: Unit) -> Option<&'static str> {
     match unit {
-        Unit::None => "none",
-        Unit::Count => "short",
-        Unit::Ms => "ms",
-        Unit::Seconds => "s",
-        Unit::Bytes => "bytes",
-        Unit::Share => "percentunit",
-        Unit::Rate => "cps",
+        Unit::None => None,
+        Unit::Count => Some("short"),
+        Unit::Ms => Some("ms"),
+        Unit::Seconds => Some("s"),
+        Unit::Bytes => Some("bytes"),
+        Unit::Share => Some("percentunit"),
+        Unit::Rate => Some("cps"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What answers and is no InfluxDB that is well. How a real one refuses is in `tests/it/asking/query.rs`.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{AskError, Reader};
@@ -13,18 +13,22 @@ fn answering(bytes: &'static [u8]) -> String {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client");
-        // The request is one write of the client's; all of it must be taken, or closing resets the connection.
-        let mut request = Vec::new();
-        let mut part = [0; 4096];
-        while !request.ends_with(b"}") {
-            match stream.read(&mut part) {
-                Ok(0) | Err(_) => break,
-                Ok(read) => request.extend_from_slice(&part[..read]),
-            }
-        }
+        take_request(&mut stream);
         stream.write_all(bytes).expect("the client reads");
     });
     url
+}
+
+/// All of the request must be taken, or closing resets the connection.
+fn take_request(stream: &mut TcpStream) {
+    let mut request = Vec::new();
+    let mut part = [0; 4096];
+    while !request.ends_with(b"}") {
+        match stream.read(&mut part) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => request.extend_from_slice(&part[..read]),
+        }
+    }
 }
 
 async fn asked(url: &str) -> Result<usize, AskError> {
@@ -62,6 +66,7 @@ async fn an_answer_that_nobody_could_read_is_given_up() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client");
+        take_request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
         let line = [b'a'; 1 << 20];
         while stream.write_all(&line).is_ok() {}

@@ -21,7 +21,7 @@ use crate::config::TenantId;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the bar of the slowest event is.
-const WIDTH: u8 = 12;
+const WIDTH: u8 = 8;
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct SessionArgs {
@@ -46,9 +46,9 @@ pub(super) struct SlowestArgs {
     /// Only this action
     #[arg(long, value_parser = name)]
     action: Option<String>,
-    /// How many rows
-    #[arg(long, value_parser = most, default_value = "20")]
-    most: u32,
+    /// At most so many rows [default: 10]
+    #[arg(long, value_parser = most)]
+    most: Option<u32>,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -106,7 +106,7 @@ pub(super) fn timeline(
         Column::left("what").least(16),
         Column::right("took"),
         Column::left(""),
-        Column::left("trace").below(),
+        Column::left("trace"),
     ]);
     for row in answer.rows.rows() {
         let at = row.time("_time");
@@ -118,17 +118,23 @@ pub(super) fn timeline(
             what(row).into(),
             length.map(|length| ms(Some(length))).or_else(|| other(row)).unwrap_or_default().into(),
             bar.unwrap_or_default().into(),
-            desk.trace(row),
+            desk.short_trace(row),
         ]);
     }
     lines(&table.lines(desk.terminal), out)?;
+    if let Some((_, row)) = longest.filter(|(_, row)| desk.terminal.width.is_some() && row.text("trace_id").is_some()) {
+        let id = row.text("trace_id").unwrap_or_default();
+        let url = desk.trace_url(id).unwrap_or_else(|| id.to_owned());
+        writeln!(out, "\nTrace of the slowest: {}", clean(&url)).map_err(unwritten)?;
+    }
     desk.foot(range, answer, out)
 }
 
 /// `tagline query slowest`
 pub(super) async fn slowest(args: &SlowestArgs, desk: &Desk<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let range = desk.range(HOUR)?;
-    let mut values = vec![("tenant", text(&args.tenant)), ("most", Literal::int(i64::from(args.most)))];
+    let mut values = vec![("tenant", text(&args.tenant))];
+    values.extend(args.most.map(|most| ("most", Literal::int(i64::from(most)))));
     for (name, value) in [("view", &args.view), ("action", &args.action)] {
         values.extend(value.as_deref().map(|value| (name, Literal::text(value))));
     }
@@ -200,8 +206,24 @@ impl Desk<'_> {
     /// A row's trace: where it is looked at, if the settings say so.
     fn trace(&self, row: Row<'_>) -> Cell {
         let id = row.text("trace_id").unwrap_or_default();
-        let url = self.settings.answers.trace_url.as_deref().and_then(|url| trace(url, id));
-        url.map_or_else(|| id.into(), |url| Cell::link(id, url, self.terminal))
+        self.trace_url(id).map_or_else(|| id.into(), |url| Cell::link(id, url, self.terminal))
+    }
+
+    /// The same in a line that has much else to say: its first characters, where the width is bounded.
+    fn short_trace(&self, row: Row<'_>) -> Cell {
+        if self.terminal.width.is_none() {
+            return self.trace(row);
+        }
+        let id = row.text("trace_id").unwrap_or_default();
+        let short: String = id.chars().take(8).collect();
+        match self.trace_url(id).filter(|_| self.terminal.styled) {
+            Some(url) => Cell::link(&short, url, self.terminal),
+            None => short.into(),
+        }
+    }
+
+    fn trace_url(&self, id: &str) -> Option<String> {
+        self.settings.answers.trace_url.as_deref().and_then(|url| trace(url, id))
     }
 }
 

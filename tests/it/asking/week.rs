@@ -1,8 +1,9 @@
 //! The week that the others ask about is what it says.
 
-use crate::support::week::{CAUSE, Event, Generator, HOUR_MS, SEED, SPAN_MS, TENANTS, Week, week};
-use crate::support::{Row, flux_string};
+use crate::support::week::{CAUSE, Event, Generator, HOUR_MS, SEED, SPAN_MS, TENANTS, Week};
+use crate::support::{Bucket, Row, flux_string, influx, week, week_with_rollups};
 use std::collections::BTreeSet;
+use tagline::answers::{Literal, library};
 
 /// Rows of the frontend's durations, of all of the week.
 async fn durations(week: &Week, pipe: &str) -> Vec<Row> {
@@ -132,5 +133,51 @@ fn quantiles_are_those_of_the_definition() {
         let wanted = q * durations.len() as f64;
         assert!(below as f64 >= wanted && (under as f64) < wanted, "{q}: {exact}");
         assert!((week.linear_quantile(q, which) - exact).abs() / exact < 0.02, "{q}");
+    }
+}
+
+/// What a rollup wrote of the last two hours: a row a window, tenant, view and action.
+async fn rolled_up(bucket: &Bucket, week: &Week, measurement: &str) -> Vec<Row> {
+    let from = week.end_ms - 2 * HOUR_MS;
+    bucket
+        .select(&format!(
+            "|> filter(fn: (r) => r._measurement == \"{measurement}\" and r._time >= time(v: {from}000000))
+             |> pivot(rowKey: [\"_time\"], columnKey: [\"_field\"], valueColumn: \"_value\")
+             |> group() |> sort(columns: [\"_time\", \"tenant_id\", \"view_name\", \"action_name\"])"
+        ))
+        .await
+}
+
+#[tokio::test]
+async fn the_weeks_rollups_are_those_that_the_tasks_write() {
+    let week = week_with_rollups();
+    let bucket = influx().bucket("week-by-tasks");
+    let at = |ms: i64| Literal::moment(ms * 1_000_000);
+    let until = [("rollup_bucket", Literal::text(bucket.name())), ("stop", at(week.end_ms))];
+    let since = ("start", at(week.end_ms - 3 * HOUR_MS));
+    for (task, of) in [("rollup-1m", Some(("bucket", Literal::text(week.bucket.name())))), ("rollup-1h", None)] {
+        let inputs: Vec<_> = until.iter().cloned().chain([since.clone()]).chain(of).collect();
+        bucket.query(&library::task(task).unwrap().bind(&inputs).unwrap()).await;
+    }
+    for (measurement, least) in [("frontend_performance_1m", 600), ("frontend_performance_1h", 33)] {
+        let expected = rolled_up(&week.rollup_bucket, week, measurement).await;
+        let written = rolled_up(&bucket, week, measurement).await;
+        assert!(expected.len() >= least, "{measurement}: {}", expected.len());
+        assert_eq!(written.len(), expected.len(), "{measurement}");
+        for (written, expected) in written.iter().zip(&expected) {
+            assert!(written.columns().eq(expected.columns()), "{measurement}: {written:?}, not {expected:?}");
+            for column in expected.columns().filter(|column| !["_start", "_stop"].contains(column)) {
+                let percentile = ["p50", "p95", "p99"].contains(&column);
+                let same = if !percentile {
+                    written.get(column) == expected.get(column)
+                } else if measurement.ends_with("1h") {
+                    (written.float(column) / expected.float(column) - 1.0).abs() < 0.001
+                } else {
+                    // Of a minute's few events an estimate lies somewhere between them.
+                    (written.float("min")..=written.float("max")).contains(&written.float(column))
+                };
+                assert!(same, "{measurement}, {column}: {written:?}, not {expected:?}");
+            }
+        }
     }
 }

@@ -69,7 +69,10 @@ impl Alertmanager {
             ("group_wait: 30s", "group_wait: 500ms"),
             ("group_interval: 5m", "group_interval: 500ms"),
         ];
-        for (was, now) in own.iter().chain(edits) {
+        // Whatever the hour at which the tests run, the known window is not now; but a test may say when it is.
+        let never = [("weekdays: [sunday]", "years: ['2001']")];
+        let window = never.iter().filter(|(was, _)| !edits.iter().any(|(edited, _)| edited == was));
+        for (was, now) in own.iter().chain(window).chain(edits) {
             assert!(config.contains(was), "the example has no {was}");
             config = config.replace(was, now);
         }

@@ -9,10 +9,12 @@
 mod bodies;
 mod edge;
 mod events;
+pub mod rollup;
 pub mod sending;
 pub mod shape;
 
 pub use events::{EVENTS_OF_A_SESSION, Event, Generator, Session, Vital};
+pub use rollup::Step;
 pub use sending::Sent;
 pub use shape::{CAUSE, HOUR_MS, SPAN_MS, TENANTS};
 
@@ -35,20 +37,36 @@ const DELIVERY: Duration = Duration::from_secs(120);
 /// The week that all tests share.
 pub fn week() -> &'static Week {
     static SHARED: OnceLock<Option<Week>> = OnceLock::new();
+    once(&SHARED, || Week::make(EVENTS))
+}
+
+/// The same, whose rollup bucket has the hours of all of it and the minutes of its last day.
+pub fn week_with_rollups() -> &'static Week {
+    static ROLLED_UP: OnceLock<Option<()>> = OnceLock::new();
+    let week = week();
+    once(&ROLLED_UP, || async {
+        week.roll_up(Step::Minute, week.end_ms - 24 * HOUR_MS).await;
+        week.roll_up(Step::Hour, 0).await;
+    });
+    week
+}
+
+/// Makes what is shared. Who asks first is in a runtime already, so it is made by a thread of its own; where that fails, its panic is the first
+/// one's, and all others fail too.
+fn once<T: Send + Sync, F: Future<Output = T>>(
+    shared: &'static OnceLock<Option<T>>,
+    make: impl FnOnce() -> F + Send,
+) -> &'static T {
     let mut failed = None;
-    let week = SHARED.get_or_init(|| {
-        // A thread of its own: the test that asks first is in a runtime already.
-        let made = std::thread::spawn(|| runtime().block_on(Week::make(EVENTS))).join();
+    let made = shared.get_or_init(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let made = std::thread::scope(|scope| scope.spawn(move || runtime.block_on(make())).join());
         made.map_err(|panic| failed = Some(panic)).ok()
     });
     if let Some(panic) = failed {
         resume_unwind(panic);
     }
-    week.as_ref().expect("the week could not be made: the first test that asked for it says why")
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+    made.as_ref().expect("it could not be made: the first test that asked for it says why")
 }
 
 /// A week that is stored, and what is in it.
@@ -56,7 +74,7 @@ fn runtime() -> tokio::runtime::Runtime {
 pub struct Week {
     /// What was sent, and what Telegraf would have written beside it.
     pub bucket: Bucket,
-    /// For the rollups of it.
+    /// For the rollups of it: empty until somebody asks for [`week_with_rollups()`].
     pub rollup_bucket: Bucket,
     /// When it ends, in milliseconds since 1970: just before it was sent.
     pub end_ms: i64,
@@ -80,6 +98,11 @@ impl Week {
         let ended = gateway.wait_exit(DELIVERY).await;
         assert!(ended.success(), "{ended}: {}", gateway.log());
         Self { bucket, rollup_bucket, end_ms: generator.end_ms, sent }
+    }
+
+    /// Writes rollups of it since a moment.
+    async fn roll_up(&self, step: Step, from_ms: i64) {
+        sending::write(&self.rollup_bucket, &self.sent.durations.lines(step, from_ms, self.end_ms)).await;
     }
 
     /// All events of browsers, by time.

@@ -1,5 +1,8 @@
 //! What strangers' texts become: literals of Flux, or an error; never Flux.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use clap::Parser as _;
 
 use super::super::super::{Arguments, Command, Failure};
@@ -10,10 +13,9 @@ use crate::config::{Settings, Sources, load_without_destination};
 
 const NOW: i64 = 1_795_317_870_000_000_000;
 
-fn settings(env: &[(&str, &str)]) -> Settings {
-    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    load_without_destination(&Sources { file: None, env }).unwrap_or_else(|findings| panic!("{findings}"))
-}
+/// Those of a machine on which nothing is set.
+static SETTINGS: LazyLock<Settings> =
+    LazyLock::new(|| load_without_destination(&Sources::default()).unwrap_or_else(|findings| panic!("{findings}")));
 
 /// What `tagline query ARGUMENTS` prints.
 async fn printed(arguments: &[&str]) -> Result<String, Failure> {
@@ -21,7 +23,7 @@ async fn printed(arguments: &[&str]) -> Result<String, Failure> {
     let parsed = Arguments::try_parse_from(all).map_err(|error| Failure::Misuse(error.to_string()))?;
     let Some(Command::Query(args)) = parsed.command else { panic!("{arguments:?} is no query") };
     let mut out = Vec::new();
-    run(&args, &settings(&[]), &Clock::manual(NOW), &mut out).await?;
+    run(&args, &SETTINGS, &Clock::manual(NOW), &mut out).await?;
     Ok(String::from_utf8(out).expect("UTF-8"))
 }
 
@@ -47,11 +49,17 @@ const ATTACKS: [&str; 16] = [
 
 #[tokio::test]
 async fn no_text_is_more_than_one_literal_of_one_line() {
+    let mut plain = BTreeMap::new();
+    for (what, arguments) in texts("x") {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let flux = printed(&words).await.unwrap_or_else(|failure| panic!("{what}: {failure}"));
+        plain.insert(what, flux);
+    }
     for attack in ATTACKS {
         for (what, arguments) in texts(attack) {
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let flux = printed(&words).await.unwrap_or_else(|failure| panic!("{what} {attack:?}: {failure}"));
-            let plain = printed_with(what, "x").await;
+            let plain = &plain[&what];
             let changed: Vec<_> = flux.lines().zip(plain.lines()).filter(|(line, plain)| line != plain).collect();
             assert_eq!(flux.lines().count(), plain.lines().count(), "{what} {attack:?}: {flux}");
             let [(line, plain)] = changed[..] else { panic!("{what} {attack:?}: {changed:?}") };
@@ -64,29 +72,20 @@ async fn no_text_is_more_than_one_literal_of_one_line() {
 }
 
 /// Each argument that takes any text, with this one.
-fn texts(text: &str) -> Vec<(&'static str, Vec<String>)> {
+fn texts(text: &str) -> Vec<(String, Vec<String>)> {
     let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let mut all = vec![
-        ("--view", owned(&["p99", "--tenant", "acme", "--flux", &format!("--view={text}")])),
-        ("--action", owned(&["p99", "--tenant", "acme", "--flux", &format!("--action={text}")])),
-        ("compare --view", owned(&["compare", "--tenants", "a,b", "--flux", &format!("--view={text}")])),
-        ("compare --action", owned(&["compare", "--tenants", "a,b", "--flux", &format!("--action={text}")])),
-        ("--bucket", owned(&["p99", "--tenant", "acme", "--flux", &format!("--bucket={text}")])),
-        ("session", owned(&["session", "--tenant", "acme", "--flux", "--", text])),
+        ("--view".to_owned(), owned(&["p99", "--tenant", "acme", "--flux", &format!("--view={text}")])),
+        ("--action".to_owned(), owned(&["p99", "--tenant", "acme", "--flux", &format!("--action={text}")])),
+        ("compare --view".to_owned(), owned(&["compare", "--tenants", "a,b", "--flux", &format!("--view={text}")])),
+        ("compare --action".to_owned(), owned(&["compare", "--tenants", "a,b", "--flux", &format!("--action={text}")])),
+        ("--bucket".to_owned(), owned(&["p99", "--tenant", "acme", "--flux", &format!("--bucket={text}")])),
+        ("session".to_owned(), owned(&["session", "--tenant", "acme", "--flux", "--", text])),
     ];
     for (script, input) in inputs() {
-        all.push((
-            Box::leak(format!("{script} {input}").into_boxed_str()),
-            owned(&["run", script, "--flux", "--set", &format!("{input}={text}")]),
-        ));
+        all.push((format!("{script} {input}"), owned(&["run", script, "--flux", "--set", &format!("{input}={text}")])));
     }
     all
-}
-
-async fn printed_with(what: &str, text: &str) -> String {
-    let (_, arguments) = texts(text).into_iter().find(|(name, _)| *name == what).expect("known");
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    printed(&words).await.unwrap_or_else(|failure| panic!("{what}: {failure}"))
 }
 
 /// Each input of each script that takes any text.

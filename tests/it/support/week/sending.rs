@@ -3,6 +3,7 @@
 use super::bodies;
 use super::edge::{self, Seen};
 use super::events::{Event, Generator, Session, Vital};
+use super::rollup::Durations;
 use super::shape::{TENANTS, Tenant};
 use crate::support::gateway::Gateway;
 use crate::support::http::{self, Answer, Connection};
@@ -91,6 +92,8 @@ pub struct Sent {
     pub refused: BTreeMap<&'static str, u64>,
     /// What the edge saw of it.
     pub edge: Seen,
+    /// What its rollups are made of.
+    pub durations: Durations,
 }
 
 /// Sends all of it. `progress` hears of every so many points.
@@ -119,7 +122,10 @@ pub fn send(generator: &Generator, to: SocketAddr, keep: bool, progress: &(dyn F
                 let points = count + (told.len() + vitals.len()) as u64;
                 *sent.counts.entry(tenant.name).or_default() += count;
                 *sent.points.entry(tenant.name).or_default() += points;
-                events().for_each(|event| sent.edge.see(event));
+                for event in events() {
+                    sent.edge.see(event);
+                    sent.durations.see(event);
+                }
                 if keep {
                     sent.events.extend(events().cloned());
                 }
@@ -151,7 +157,12 @@ pub async fn write_edge(bucket: &Bucket, gateway: &Gateway, sent: &Sent, end_ms:
     let metrics = http::request(gateway.admin_address(), "GET", "/metrics", &[], b"").text();
     let mut lines = sent.edge.lines(end_ms, every_ms);
     lines.extend(edge::of_gateway(&metrics, end_ms));
-    for lines in lines.chunks(10_000) {
+    write(bucket, &lines).await;
+}
+
+/// Writes lines past the gateway.
+pub async fn write(bucket: &Bucket, lines: &[String]) {
+    for lines in lines.chunks(5_000) {
         let answer = bucket.write(lines.join("\n")).await;
         assert_eq!(answer.status, 204, "{}", answer.text());
     }
@@ -164,6 +175,7 @@ impl Sent {
             theirs.into_iter().for_each(|(tenant, count)| *mine.entry(tenant).or_default() += count);
         }
         self.edge.join(&other.edge);
+        self.durations.join(other.durations);
         self
     }
 }
