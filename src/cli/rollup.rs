@@ -94,8 +94,7 @@ struct Window {
     stop: UnixNanos,
 }
 
-/// What is run, in order. `since` is taken back to the beginning of its hour, so that an hour is made of all its minutes; the hour of `until` is
-/// computed as far as it is over.
+/// What is run, in order, until a whole minute. `since` is taken back to the beginning of its hour, so that an hour is made of all its minutes.
 fn windows(buckets: &[String], since: UnixNanos, until: UnixNanos) -> Vec<Window> {
     let since = since - since.rem_euclid(HOUR);
     let mut windows = Vec::new();
@@ -110,8 +109,12 @@ fn windows(buckets: &[String], since: UnixNanos, until: UnixNanos) -> Vec<Window
             }
             hour = stop;
         }
-        if let [first, ..] = buckets {
-            windows.push(Window { script: "rollup-1h", bucket: first.clone(), start: day, stop: end });
+        // Hours that are over: the script cuts the range down to these, and InfluxDB takes no range that is empty.
+        let over = end - end.rem_euclid(HOUR);
+        if let [first, ..] = buckets
+            && over > day
+        {
+            windows.push(Window { script: "rollup-1h", bucket: first.clone(), start: day, stop: over });
         }
         day = end;
     }

@@ -59,6 +59,9 @@ async fn the_past_is_rolled_up_by_a_command_that_can_be_run_again() {
             assert!(rows.iter().all(|row| row.contains("30")), "{measurement}: {rows:?}");
         }
     }
+    // Only minutes of an hour that is not over, but in its first five: InfluxDB would refuse a range without a whole hour.
+    let minutes = org.run("rollup", &["--since", "5m"], &[]).await;
+    assert_eq!(minutes.code, Some(0), "{minutes:?}");
     // A part of the past, by moments.
     let nothing = org.run("rollup", &["--since", "2026-01-31", "--until", "2026-01-31"], &[]).await;
     assert_eq!(nothing.code, Some(2), "{nothing:?}");
