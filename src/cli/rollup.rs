@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Compute the rollups of the past: after the first setup, after an outage, when events came late.
 ///
-/// The tasks that setup installs look ten minutes back for minutes, and two hours for hours. What is older is computed by this command, by the same
+/// The tasks that setup installs look an hour back for events that came late, and a day for their hours. What is older is computed by this command, by the same
 /// scripts. It needs a token that reads the buckets of events and writes the rollup bucket, in INFLUXDB_ADMIN_TOKEN.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:

@@ -18,7 +18,7 @@ const ROLLUP: Script = Script {
 };
 const HOURS: Script = Script {
     name: "tasks/rollup-1h",
-    text: "// And an hour?\noption task = {every: 10m, name: \"x\"}\n\nrollup_bucket = \"r\"\nnotify = \"off\"\nfloor = 1.0\n\nfrom(bucket: rollup_bucket)\n",
+    text: "// And an hour?\noption task = {every: 10m, name: \"x\"}\n\nrollup_bucket = \"r\"\nnotify = \"off\"\nfactor = 9.0\n\nfrom(bucket: rollup_bucket)\n",
 };
 const DEADMAN: Script = Script {
     name: "tasks/deadman",
@@ -139,7 +139,7 @@ fn a_task_is_its_script_with_the_settings_in_the_place_of_the_defaults() {
     assert_eq!(wanted.tasks[0].flux, format!("{mark}{rollup}"));
     let (hours, deadman) = (&wanted.tasks[1].flux, &wanted.tasks[2].flux);
     assert!(hours.contains("\noption task = {every: 10m, name: \"tagline rollup 1h\"}\n"), "{hours}");
-    assert!(hours.contains("\nnotify = \"on\"\nfloor = 100.0\n"), "{hours}");
+    assert!(hours.contains("\nnotify = \"on\"\nfactor = 9.0\n"), "another check's factor is its own: {hours}");
     let expected = "expected = [{tenant_id: \"acme\", within: 15m}, {tenant_id: \"globex\", within: 90m}]";
     assert!(deadman.contains(expected), "{deadman}");
     assert!(!wanted.tasks.iter().any(|task| task.flux.contains("https://am/x")));
@@ -148,7 +148,14 @@ fn a_task_is_its_script_with_the_settings_in_the_place_of_the_defaults() {
 #[test]
 fn each_task_that_is_shipped_is_installed_with_every_setting_that_it_takes() {
     // What a script says for itself, since no setting names it.
-    const OWN: [&str; 2] = ["start", "stop"];
+    const OWN: [(&str, &[&str]); 6] = [
+        ("tasks/rollup-1m", &["start", "stop"]),
+        ("tasks/rollup-1h", &["start", "stop"]),
+        ("tasks/baseline", &["again"]),
+        ("tasks/deadman", &["again"]),
+        ("tasks/series-growth", &["factor", "least", "again"]),
+        ("tasks/task-failures", &["named", "again"]),
+    ];
     let mut installation = installation(vec![tenant("acme", None, Some(77))]);
     installation.answers = Answers {
         rollup_bucket: "our rollups".to_owned(),
@@ -163,7 +170,8 @@ fn each_task_that_is_shipped_is_installed_with_every_setting_that_it_takes() {
         for input in script.inputs() {
             let default = format!("{} = {}", input.name, input.default);
             let stays = task.flux.lines().any(|line| line.split(" // ").next() == Some(&default));
-            assert_eq!(stays, OWN.contains(&input.name), "{}: {default}", script.name);
+            let (_, own) = OWN.iter().find(|(name, _)| *name == script.name).unwrap();
+            assert_eq!(stays, own.contains(&input.name), "{}: {default}", script.name);
         }
     }
 }
@@ -230,14 +238,14 @@ fn a_task_that_was_edited_is_put_back_and_the_lines_that_differ_are_said() {
     let wanted = wanted(&installation, ALL);
     let mut found = done(&wanted);
     let flux = &mut found.tasks[1].flux;
-    *flux = flux.replace("every: 10m", "every: 1h").replace("floor = 100.0\n", "");
+    *flux = flux.replace("every: 10m", "every: 1h").replace("factor = 9.0\n", "");
     let changed = plan(&found, &wanted);
     says(&changed, &["~ task \"tagline rollup 1h\""]);
     let step = changed.steps.iter().find(|step| step.mark == Mark::Change).unwrap();
     let option = |every| format!("option task = {{every: {every}, name: \"tagline rollup 1h\"}}");
     assert_eq!(
         step.details,
-        [format!("- {}", option("1h")), format!("+ {}", option("10m")), "+ floor = 100.0".to_owned()]
+        [format!("- {}", option("1h")), format!("+ {}", option("10m")), "+ factor = 9.0".to_owned()]
     );
     let action = Action::UpdateTask { id: "t1".to_owned(), flux: wanted.tasks[1].flux.clone() };
     assert_eq!(step.action, Some(action));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use influxdb2::models::permission::Action;
 use secrecy::ExposeSecret as _;
 
-use super::super::literal::{Kind, Literal};
+use super::super::literal::Literal;
 use super::super::script::{BindError, Input, Script};
 use super::task;
 use crate::config::{Baseline, Installation, InstalledTenant, Profile, Secret};
@@ -204,6 +204,7 @@ fn bound(
     range: Option<(i64, i64)>,
 ) -> Result<String, BindError> {
     let answers = &installation.answers;
+    let baseline = script.name == "tasks/baseline";
     let value = |input: &Input| -> Option<Literal> {
         let Baseline { weeks, min_events, floor, factor } = answers.baseline;
         Some(match input.name {
@@ -216,11 +217,11 @@ fn bound(
                 let within = Literal::duration(tenant.expect_within.unwrap_or_default());
                 Literal::record([("tenant_id", Literal::text(tenant.id.as_str())), ("within", within)])
             })),
-            "weeks" => Literal::int(weeks.into()),
-            "min_events" => Literal::int(min_events.into()),
-            "floor" if input.kind == Kind::Duration => Literal::duration(floor),
-            "floor" => Literal::float(floor.as_secs_f64() * 1e3),
-            "factor" => Literal::float(factor),
+            // Other checks have thresholds of the same names, which no setting names.
+            "weeks" if baseline => Literal::int(weeks.into()),
+            "min_events" if baseline => Literal::int(min_events.into()),
+            "floor" if baseline => Literal::duration(floor),
+            "factor" if baseline => Literal::float(factor),
             _ => return None,
         })
     };
