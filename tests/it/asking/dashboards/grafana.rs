@@ -116,7 +116,7 @@ async fn panels_show_rows(narrow: bool) {
             asked += 1;
         }
     }
-    assert!(asked >= 3, "only {asked} panels");
+    assert!(asked >= 30, "only {asked} panels");
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn no_session_can_end_the_text_that_it_stands_in() {
             wanted.flux()
         );
         let told = |name| if name == "session" { session } else { "acme" };
-        let choices = ["bucket", "tenant", "session"].map(|name| (name, Choice::One(told(name).to_owned())));
+        let choices = ["bucket", "tenant_a", "session"].map(|name| (name, Choice::One(told(name).to_owned())));
         let flux = with_range(&with_variables(&flux, &choices.into(), ".*"), [0, 1000], "10s", bucket.name());
         let rows = bucket.query(&flux).await;
         assert_eq!(rows.len(), 1, "{session:?}");
