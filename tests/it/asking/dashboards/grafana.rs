@@ -1,8 +1,8 @@
 //! Grafana's dashboards, asked as Grafana asks: its page puts the variables in, its data source the range of time.
 
 use super::{assert_shown, dashboards, slow_event};
-use crate::support::{Week, week_with_rollups};
 use crate::support::influx;
+use crate::support::{Week, week_with_rollups};
 use regex::{Captures, Regex};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -158,7 +158,19 @@ async fn every_variable_of_grafana_offers_what_is_there() {
                 "tenant_b" => [&["initech", "globex", "acme"]; 2],
                 "view" => [&["CheckoutView", "DashboardView", "ReportView", "UserListView"]; 2],
                 "action" => [
-                    &["addItem", "applyCoupon", "download", "export", "fetchUsers", "filter", "load", "pay", "refresh", "render", "search"],
+                    &[
+                        "addItem",
+                        "applyCoupon",
+                        "download",
+                        "export",
+                        "fetchUsers",
+                        "filter",
+                        "load",
+                        "pay",
+                        "refresh",
+                        "render",
+                        "search",
+                    ],
                     &["download", "render"],
                 ],
                 other => panic!("what is offered for {other}?"),
@@ -175,7 +187,8 @@ async fn every_variable_of_grafana_offers_what_is_there() {
 #[tokio::test]
 async fn no_session_can_end_the_text_that_it_stands_in() {
     let (_, dashboard) = dashboards().into_iter().find(|(path, _)| path.ends_with("tagline-session.json")).unwrap();
-    let panel = dashboard["panels"].as_array().unwrap().iter().find(|panel| panel["title"] == "What happened, in order?");
+    let panel =
+        dashboard["panels"].as_array().unwrap().iter().find(|panel| panel["title"] == "What happened, in order?");
     let query = panel.unwrap()["targets"][0]["query"].as_str().unwrap();
     // Its imports, what it defines before the session, the session's own line, and then that text alone as the answer.
     let (imports, rest): (Vec<&str>, Vec<&str>) = query.lines().partition(|line| line.starts_with("import "));

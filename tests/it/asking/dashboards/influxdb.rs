@@ -44,9 +44,8 @@ fn variables(texts: &BTreeMap<String, String>, [start, stop]: [i64; 2], window_m
         property("timeRangeStop", time(stop)),
         property("windowPeriod", window),
     ];
-    properties.extend(
-        texts.iter().map(|(name, value)| property(name, json!({ "type": "StringLiteral", "value": value }))),
-    );
+    properties
+        .extend(texts.iter().map(|(name, value)| property(name, json!({ "type": "StringLiteral", "value": value }))));
     json!({
         "type": "File",
         "package": null,
@@ -135,14 +134,16 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
     // What is there now is asked, cell by cell, as its page would.
     let listed = call(week, "GET", "/api/v2/variables?limit=100", None).await;
     let listed: Vec<&Value> = listed["variables"].as_array().unwrap().iter().collect();
-    let listed: Vec<&Value> = listed.into_iter().filter(|one| before["Variable"].iter().any(|id| one["id"] == **id)).collect();
+    let listed: Vec<&Value> =
+        listed.into_iter().filter(|one| before["Variable"].iter().any(|id| one["id"] == **id)).collect();
     let names: BTreeSet<String> = listed.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
     let range = [week.end_ms - 86_400_000, week.end_ms + 60_000];
     for all in [true, false] {
         let v = variables(&chosen(week, &names, all), range, 240_000);
         let mut asked = 0;
         for dashboard in dashboards {
-            let dashboard = call(week, "GET", &format!("/api/v2/dashboards/{dashboard}?include=properties"), None).await;
+            let dashboard =
+                call(week, "GET", &format!("/api/v2/dashboards/{dashboard}?include=properties"), None).await;
             for cell in dashboard["cells"].as_array().unwrap() {
                 let properties = &cell["properties"];
                 if properties["type"] == "markdown" {
@@ -153,7 +154,10 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                 let fields = properties["fieldOptions"].as_array().into_iter().flatten();
                 let columns: Vec<String> =
                     fields.map(|field| field["internalName"].as_str().unwrap().to_owned()).collect();
-                assert!(properties["note"].as_str().is_some_and(|note| note.len() > 60), "{name} says nothing of itself");
+                assert!(
+                    properties["note"].as_str().is_some_and(|note| note.len() > 60),
+                    "{name} says nothing of itself"
+                );
                 assert_shown(&name, &rows, &columns, properties["type"] == "xy");
                 asked += 1;
             }
@@ -171,9 +175,20 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                 "tagline_tenant_a" => &["acme", "globex", "initech"],
                 "tagline_tenant_b" => &["initech", "globex", "acme"],
                 "tagline_view" => &["(all)", "CheckoutView", "DashboardView", "ReportView", "UserListView"],
-                "tagline_action" if all => {
-                    &["(all)", "addItem", "applyCoupon", "download", "export", "fetchUsers", "filter", "load", "pay", "refresh", "render", "search"]
-                }
+                "tagline_action" if all => &[
+                    "(all)",
+                    "addItem",
+                    "applyCoupon",
+                    "download",
+                    "export",
+                    "fetchUsers",
+                    "filter",
+                    "load",
+                    "pay",
+                    "refresh",
+                    "render",
+                    "search",
+                ],
                 "tagline_action" => &["(all)", "addItem", "applyCoupon", "pay"],
                 "tagline_session" => {
                     assert!(offered.len() > 20, "only {} sessions", offered.len());
