@@ -12,6 +12,9 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
+    /// Plain text, as wide as it is.
+    pub(super) const PLAIN: Self = Self { width: None, styled: false };
+
     /// Standard output. `COLUMNS` tells the width where it is exported, also of what is no terminal; `NO_COLOR` and `TERM=dumb` want plain text.
     pub(super) fn of_stdout() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

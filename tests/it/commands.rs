@@ -30,7 +30,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[tokio::test]
 async fn help_of_every_command_has_examples_and_ends_with_0() {
     let folder = tempfile::tempdir().unwrap();
-    for command in [&[][..], &["serve"], &["check"], &["setup"], &["token"], &["replay"], &["spool"]] {
+    for command in [&[][..], &["serve"], &["check"], &["setup"], &["token"], &["replay"], &["spool"], &["query"]] {
         let ran = tagline(folder.path(), &[command, &["--help"]].concat(), &[]).await;
         assert_eq!(ran.code, Some(0), "{command:?}: {ran:?}");
         let examples = ran.stdout.split("Examples:").nth(1).unwrap_or_else(|| panic!("{command:?}: {}", ran.stdout));
@@ -44,7 +44,7 @@ async fn help_of_every_command_has_examples_and_ends_with_0() {
 #[tokio::test]
 async fn wrong_arguments_end_with_2_and_say_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [&[&str]; 13] = [
+    let wrong: [&[&str]; 16] = [
         &["no-such-command"],
         &["serve", "--no-such-option"],
         &["check", "surplus"],
@@ -58,6 +58,9 @@ async fn wrong_arguments_end_with_2_and_say_what_is_wrong() {
         &["replay", "--dry-run", "--delete-sent"],
         &["spool", "--no-such-option"],
         &["spool", "--config", "no-such-file.toml"],
+        &["query"],
+        &["query", "p99", "--tenant", "not a tenant!"],
+        &["query", "tenants", "--since", "soon"],
     ];
     for arguments in wrong {
         let ran = tagline(folder.path(), arguments, &[]).await;

@@ -140,7 +140,7 @@ fn every_command_line_in_the_documents_is_one_that_the_binary_takes() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for command in ["serve", "check", "setup", "token", "replay", "spool"] {
+    for command in ["serve", "check", "setup", "token", "replay", "spool", "query"] {
         assert!(seen.contains(command), "no document shows `tagline {command}`");
     }
 }
@@ -286,7 +286,7 @@ fn the_routes_of_the_readme_are_the_routes_of_the_code() {
 fn the_changelog_tells_of_what_is_unreleased_and_the_licence_is_there() {
     let changelog = read("CHANGELOG.md");
     assert!(changelog.contains("## [Unreleased]"));
-    for command in ["serve", "check", "setup", "token", "replay", "spool"] {
+    for command in ["serve", "check", "setup", "token", "replay", "spool", "query"] {
         assert!(changelog.contains(&format!("`{command}`")), "{command}");
     }
     assert!(read("LICENSE").contains("Apache License"));

@@ -16,7 +16,7 @@ use super::range::Range;
 use super::shown::{Asked, lines, rows};
 use super::words::{count, ms, percent};
 use super::{Common, bars, most, tenants};
-use crate::answers::{Literal, Row};
+use crate::answers::{Literal, Row, Value};
 use crate::config::TenantId;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -114,7 +114,7 @@ pub(super) fn print(
         _ => format!("No part of {a}'s events is slower than {b}'s would be."),
     };
     writeln!(out, "{}", desk.terminal.bold(&sentence)).map_err(unwritten)?;
-    writeln!(out, "{difference}, in {}.\n", range.said()).map_err(unwritten)?;
+    writeln!(out, "{difference}, in {}.", range.said()).map_err(unwritten)?;
     let mut table = Table::new([
         Column::left("segment").least(24),
         Column::left("explains"),
@@ -126,7 +126,7 @@ pub(super) fn print(
     for row in answer.rows.rows() {
         let explains = row.number("explains").unwrap_or(0.0);
         table.row([
-            row.text("segment").unwrap_or("all").into(),
+            named(row).into(),
             format!("{:>4} {}", percent(Some(explains)), bars::share(explains, WIDTH)).into(),
             count(row.number("events")).into(),
             count(row.number("slow")).into(),
@@ -135,6 +135,7 @@ pub(super) fn print(
         ]);
     }
     if !answer.rows.is_empty() {
+        writeln!(out).map_err(unwritten)?;
         lines(&table.lines(desk.terminal), out)?;
     }
     let threshold = ms(p99[1]);
@@ -146,6 +147,16 @@ pub(super) fn print(
         writeln!(out, "{next}").map_err(unwritten)?;
     }
     desk.foot(range, answer, out)
+}
+
+/// The segment without the names of its tags, which the first line says: `CheckoutView · pay · Chrome 131`.
+fn named(row: Row<'_>) -> String {
+    let tags = row.cells().filter_map(|(name, value)| match value {
+        Some(Value::Text(text)) if name != "segment" => Some(text.as_str()),
+        _ => None,
+    });
+    let tags = tags.collect::<Vec<_>>().join(" · ");
+    if tags.is_empty() { row.text("segment").unwrap_or("all").to_owned() } else { tags }
 }
 
 /// The segment as arguments, as far as there are such.

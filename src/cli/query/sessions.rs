@@ -21,7 +21,7 @@ use crate::config::TenantId;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// How long the bar of the slowest event is.
-const WIDTH: u8 = 12;
+const WIDTH: u8 = 8;
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct SessionArgs {
@@ -106,7 +106,7 @@ pub(super) fn timeline(
         Column::left("what").least(16),
         Column::right("took"),
         Column::left(""),
-        Column::left("trace").below(),
+        Column::left("trace"),
     ]);
     for row in answer.rows.rows() {
         let at = row.time("_time");

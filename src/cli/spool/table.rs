@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, HumanCount};
 
+use super::super::table::{Cell, Column, Table};
+use super::super::terminal::Terminal;
 use super::{Found, age};
 use crate::clock::UnixNanos;
 use crate::spool::offline::{Row, Survey};
@@ -182,24 +184,16 @@ fn beside(found: &Found, dir: &Path, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// The first column to the left, the others to the right.
+/// The first column to the left, the others to the right; the first row holds the titles.
 fn columns<const N: usize>(rows: &[[String; N]], out: &mut dyn Write) -> io::Result<()> {
-    let mut widths = [0; N];
+    let Some((titles, rows)) = rows.split_first() else { return Ok(()) };
+    let columns = titles.iter().enumerate();
+    let mut table =
+        Table::new(columns.map(|(n, title)| if n == 0 { Column::left(title) } else { Column::right(title) }));
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+        table.row(row.iter().map(Cell::from));
     }
-    for row in rows {
-        for (n, (cell, width)) in row.iter().zip(widths).enumerate() {
-            match n {
-                0 => write!(out, "{cell:<width$}")?,
-                _ => write!(out, "  {cell:>width$}")?,
-            }
-        }
-        writeln!(out)?;
-    }
-    Ok(())
+    table.lines(Terminal::PLAIN).iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 fn counted(number: u64, what: &str) -> String {

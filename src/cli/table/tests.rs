@@ -1,7 +1,7 @@
 use super::super::terminal::Terminal;
 use super::{Cell, Column, Table};
 
-const PLAIN: Terminal = Terminal { width: None, styled: false };
+const PLAIN: Terminal = Terminal::PLAIN;
 
 fn narrow(width: usize) -> Terminal {
     Terminal { width: Some(width), styled: false }

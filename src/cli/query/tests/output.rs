@@ -185,9 +185,9 @@ fn explain_names_the_cause_in_its_first_words_and_says_what_to_ask_next() {
     let rows: [&[&str]; 2] = [
         &["action_name=pay, browser=Chrome 131", "", "pay", "Chrome 131", "204i", "201i", "0.985", "0.0101", "0.93"],
         &[
-            "view_name=ReportView, action_name=render the whole report",
+            "view_name=ReportView, action_name=render the whole report again",
             "ReportView",
-            "render the whole report",
+            "render the whole report again",
             "",
             "10i",
             "2i",
@@ -200,9 +200,9 @@ fn explain_names_the_cause_in_its_first_words_and_says_what_to_ask_next() {
 action_name=pay, browser=Chrome 131 makes 93% of acme's surplus of slow events.
 acme's P99 is 512 ms above globex's: 712 ms against 200 ms, in the last 1h.
 
-segment                              explains       events  slow  of them  usual
-action_name=pay, browser=Chrome 131   93% ███████▌     204   201      98%   1.0%
-view_name=ReportView, action_name=…  1.2% ▏             10     2      20%   5.0%
+segment                             explains       events  slow  of them  usual
+pay · Chrome 131                     93% ███████▌     204   201      98%   1.0%
+ReportView · render the whole rep…  1.2% ▏             10     2      20%   5.0%
 
 Next: tagline query slowest --tenant acme --action pay --since 1h
 
@@ -285,10 +285,10 @@ fn a_session_is_a_timeline_of_all_that_it_did() {
     let expected = "\
 8f14e45f of acme: 4 events in 6m, the slowest CheckoutView/pay with 640 ms at 03:21:00.000.
 
-2026-11-22      after  what                        took                trace
-03:15:00.000    +0.0s  CheckoutView/addItem       80 ms  █▌
-03:16:00.000  +1m 00s  backend /pay               40 ms  ▊             abc
-03:21:00.000  +6m 00s  CheckoutView/pay          640 ms  ████████████  abc
+2026-11-22      after  what                        took            trace
+03:15:00.000    +0.0s  CheckoutView/addItem       80 ms  █
+03:16:00.000  +1m 00s  backend /pay               40 ms  ▌         abc
+03:21:00.000  +6m 00s  CheckoutView/pay          640 ms  ████████  abc
 03:21:00.000  +6m 00s  web_vitals_cls /checkout   0.125
 
 Trace of the slowest: https://t/abc

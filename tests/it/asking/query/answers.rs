@@ -265,8 +265,8 @@ async fn a_tenant_that_sent_nothing_is_an_answer_with_its_last_event_and_exit_co
             "acme-2 has no event with a duration in W in the last 1h. Its last event came",
         ),
         (&["session", "s-1", "--tenant", "acme"], "no event of the session \"s-1\" in the last 24h"),
-        (&["run", "errors", "--set", "tenant=acme"], "errors has no rows"),
-        (&["tenants", "--from", "2020-01-01", "--until", "2020-01-02"], "no tenant has an event"),
+        (&["run", "explain", "--set", "tenant_a=acme"], "explain has no rows"),
+        (&["tenants", "--from", "2020-01-01", "--until", "2020-01-01T01:00Z"], "no tenant has an event"),
     ] {
         let ran = ask(&bucket, arguments).await;
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{arguments:?}: {ran:?}");

@@ -101,9 +101,8 @@ async fn nulls_empty_tables_several_tables_and_every_type_are_read() {
     let bucket = influx().bucket("types");
     let reader = reader(&bucket);
     let flux = "import \"array\"
-        a = array.from(rows: [{t: \"a\", f: 1.5, i: 7, time: 2026-11-22T03:24:30.5Z, b: true, u: uint(v: 3)}])
-        c = array.from(rows: [{t: \"c\", other: \"a,\\\"b\\\"\\nc\"}])
-        union(tables: [a, c]) |> group(columns: [\"t\"]) |> sort(columns: [\"t\"])";
+        array.from(rows: [{t: \"a\", f: 1.5, i: 7, time: 2026-11-22T03:24:30.5Z, b: true, u: uint(v: 3)}]) |> yield(name: \"one\")
+        array.from(rows: [{t: \"c\", other: \"a,\\\"b\\\"\\nc\"}]) |> yield(name: \"two\")";
     let table = reader.ask(flux).await.expect("an answer");
     let rows: Vec<_> = table.rows().collect();
     let a = rows.iter().find(|row| row.text("t") == Some("a")).expect("the first table");
