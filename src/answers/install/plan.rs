@@ -235,7 +235,7 @@ fn tasks(plan: &mut Plan, found: &Found, wanted: &Wanted) {
     left.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     for wanted_task in &wanted.tasks {
         let ours = |known: &&FoundTask| known.name == wanted_task.name && is_ours(known, wanted);
-        match left.iter().position(|known| ours(known)) {
+        match left.iter().position(ours) {
             Some(at) => one_task(plan, left.remove(at), wanted_task, wanted.configured),
             None => {
                 let action = Action::CreateTask { flux: wanted_task.flux.clone() };
