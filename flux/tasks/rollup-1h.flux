@@ -107,9 +107,10 @@ steps =
         |> group(columns: ["_time", "tenant_id", "view_name", "action_name"])
         |> sort(columns: ["le"])
 
+// By nearest rank. Where q of the events is a whole number of them, histogramQuantile() takes the event after that: hence a little less.
 percentile = (q, name) =>
     steps
-        |> histogramQuantile(quantile: q)
+        |> histogramQuantile(quantile: q - 0.000000001)
         |> set(key: "_field", value: name)
 
 union(

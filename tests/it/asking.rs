@@ -3,5 +3,6 @@
 mod dashboards;
 mod queries;
 mod query;
+mod rollups;
 mod setup;
 mod week;

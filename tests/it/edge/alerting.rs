@@ -8,6 +8,7 @@ mod silences;
 use crate::support::manifests::Manifests;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The rules that InfluxDB's tasks check (flux/tasks/): what they call their alerts.
 const OF_TASKS: [&str; 4] = ["TenantSlowerThanUsual", "TenantSilent", "SeriesGrowing", "TaskFailing"];
@@ -54,11 +55,15 @@ fn rule_files() -> Vec<String> {
     RULE_FILES.iter().map(|name| read(&format!("prometheus/rules/{name}"))).collect()
 }
 
-/// Every rule, with what stands in it.
+/// Every rule, with what stands in it; read once, by kubectl.
 fn rules() -> Vec<Value> {
-    let made = Manifests::read(&for_the_operator(&rule_files()));
-    let groups = made.get("PrometheusRule", "tagline")["spec"]["groups"].as_array().expect("groups");
-    groups.iter().flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
+    static READ: OnceLock<Vec<Value>> = OnceLock::new();
+    let read = READ.get_or_init(|| {
+        let made = Manifests::read(&for_the_operator(&rule_files()));
+        let groups = made.get("PrometheusRule", "tagline")["spec"]["groups"].as_array().expect("groups");
+        groups.iter().flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
+    });
+    read.clone()
 }
 
 /// The alerts among them.

@@ -114,6 +114,18 @@ impl Influx {
         }
     }
 
+    /// A new bucket in a new organisation, which has secrets, tasks, `_monitoring` and `_tasks` of its own.
+    pub fn bucket_apart(&self, prefix: &str) -> Bucket {
+        let mut bucket = self.absent_bucket(prefix);
+        let body = json!({ "name": bucket.name }).to_string();
+        let answer = bucket.call("POST", "/api/v2/orgs", "application/json", body.as_bytes());
+        assert_eq!(answer.status, 201, "create organisation {}: {}", bucket.name, answer.text());
+        let id = answer.json()["id"].as_str().map(str::to_owned);
+        bucket.organization_id = id.expect("a new organisation has an id");
+        bucket.create(Duration::ZERO);
+        bucket
+    }
+
     /// Ends influxd as an operator would (SIGTERM) and waits for that. Its port answers nobody until [`Influx::start`].
     pub async fn stop(&mut self) {
         let mut process = self.process.take().expect("stop is called on a running influxd");

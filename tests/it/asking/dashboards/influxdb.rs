@@ -44,9 +44,8 @@ fn variables(texts: &BTreeMap<String, String>, [start, stop]: [i64; 2], window_m
         property("timeRangeStop", time(stop)),
         property("windowPeriod", window),
     ];
-    properties.extend(
-        texts.iter().map(|(name, value)| property(name, json!({ "type": "StringLiteral", "value": value }))),
-    );
+    properties
+        .extend(texts.iter().map(|(name, value)| property(name, json!({ "type": "StringLiteral", "value": value }))));
     json!({
         "type": "File",
         "package": null,
@@ -135,30 +134,40 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
     // What is there now is asked, cell by cell, as its page would.
     let listed = call(week, "GET", "/api/v2/variables?limit=100", None).await;
     let listed: Vec<&Value> = listed["variables"].as_array().unwrap().iter().collect();
-    let listed: Vec<&Value> = listed.into_iter().filter(|one| before["Variable"].iter().any(|id| one["id"] == **id)).collect();
+    let listed: Vec<&Value> =
+        listed.into_iter().filter(|one| before["Variable"].iter().any(|id| one["id"] == **id)).collect();
     let names: BTreeSet<String> = listed.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect();
     let range = [week.end_ms - 86_400_000, week.end_ms + 60_000];
     for all in [true, false] {
         let v = variables(&chosen(week, &names, all), range, 240_000);
         let mut asked = 0;
         for dashboard in dashboards {
-            let dashboard = call(week, "GET", &format!("/api/v2/dashboards/{dashboard}?include=properties"), None).await;
+            let dashboard =
+                call(week, "GET", &format!("/api/v2/dashboards/{dashboard}?include=properties"), None).await;
             for cell in dashboard["cells"].as_array().unwrap() {
                 let properties = &cell["properties"];
                 if properties["type"] == "markdown" {
                     continue;
                 }
                 let name = format!("{}: {}", dashboard["name"], cell["name"]);
-                let rows = week.bucket.query_with(properties["queries"][0]["text"].as_str().unwrap(), Some(&v)).await;
+                let query = properties["queries"][0]["text"].as_str().unwrap();
+                // Where "all" is no choice, the first round has asked the same.
+                if !all && !query.contains("(all)") {
+                    continue;
+                }
+                let rows = week.bucket.query_with(query, Some(&v)).await;
                 let fields = properties["fieldOptions"].as_array().into_iter().flatten();
                 let columns: Vec<String> =
                     fields.map(|field| field["internalName"].as_str().unwrap().to_owned()).collect();
-                assert!(properties["note"].as_str().is_some_and(|note| note.len() > 60), "{name} says nothing of itself");
+                assert!(
+                    properties["note"].as_str().is_some_and(|note| note.len() > 60),
+                    "{name} says nothing of itself"
+                );
                 assert_shown(&name, &rows, &columns, properties["type"] == "xy");
                 asked += 1;
             }
         }
-        assert!(asked >= 30, "only {asked} cells");
+        assert!(asked >= if all { 30 } else { 10 }, "only {asked} cells");
         for variable in &listed {
             let arguments = &variable["arguments"];
             if arguments["type"] != "query" {
@@ -171,9 +180,20 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                 "tagline_tenant_a" => &["acme", "globex", "initech"],
                 "tagline_tenant_b" => &["initech", "globex", "acme"],
                 "tagline_view" => &["(all)", "CheckoutView", "DashboardView", "ReportView", "UserListView"],
-                "tagline_action" if all => {
-                    &["(all)", "addItem", "applyCoupon", "download", "export", "fetchUsers", "filter", "load", "pay", "refresh", "render", "search"]
-                }
+                "tagline_action" if all => &[
+                    "(all)",
+                    "addItem",
+                    "applyCoupon",
+                    "download",
+                    "export",
+                    "fetchUsers",
+                    "filter",
+                    "load",
+                    "pay",
+                    "refresh",
+                    "render",
+                    "search",
+                ],
                 "tagline_action" => &["(all)", "addItem", "applyCoupon", "pay"],
                 "tagline_session" => {
                     assert!(offered.len() > 20, "only {} sessions", offered.len());

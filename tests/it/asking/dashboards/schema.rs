@@ -57,7 +57,11 @@ fn the_provisioning_takes_from_the_environment_what_a_deployment_has() {
     assert!(source.contains("uid: tagline-influxdb\n") && source.contains("version: Flux\n"));
     for (path, dashboard) in dashboards() {
         let first = &dashboard["templating"]["list"][0];
-        assert_eq!((&first["type"], &first["current"]["value"]), (&json!("datasource"), &json!("tagline-influxdb")), "{path:?}");
+        assert_eq!(
+            (&first["type"], &first["current"]["value"]),
+            (&json!("datasource"), &json!("tagline-influxdb")),
+            "{path:?}"
+        );
     }
     let provider = std::fs::read_to_string(root().join("grafana/provisioning/dashboards/tagline.yaml")).unwrap();
     let path = provider.lines().find_map(|line| line.trim().strip_prefix("path: ")).unwrap();

@@ -75,12 +75,7 @@ async fn what_does_not_fit_is_refused_by_name() {
             "- prot: admin",
             ".prot: field not declared",
         ),
-        (
-            "components/prometheus-operator/rules.yaml",
-            "for: 5m",
-            "for: a while",
-            ".for: Invalid value: \"a while\"",
-        ),
+        ("components/prometheus-operator/rules.yaml", "for: 5m", "for: a while", ".for: Invalid value: \"a while\""),
     ];
     for (file, right, wrong, _) in mistakes {
         sources.edit(file, right, wrong);

@@ -1,6 +1,5 @@
 //! One bucket: what a test writes to it past the gateway, and what Flux says is in it.
 
-use super::Influx;
 use super::rows::{self, Row};
 use crate::support::http::{self, Answer};
 use serde_json::{Value, json};
@@ -47,6 +46,11 @@ impl Bucket {
         &self.organization_id
     }
 
+    /// The bucket of this name in the same organisation, be it there or not.
+    pub fn beside(&self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self.clone() }
+    }
+
     /// Creates it; only for one that is absent.
     pub fn create(&self, retention: Duration) {
         let rules = if retention.is_zero() {
@@ -61,7 +65,7 @@ impl Bucket {
 
     /// Writes line protocol (ns) to it, past the gateway, and returns InfluxDB's answer.
     pub async fn write(&self, lines: impl Into<Vec<u8>>) -> Answer {
-        let target = format!("/api/v2/write?org={}&bucket={}&precision=ns", Influx::ORGANIZATION, self.name);
+        let target = format!("/api/v2/write?orgID={}&bucket={}&precision=ns", self.organization_id, self.name);
         let (bucket, lines) = (self.clone(), lines.into());
         blocking(move || bucket.call("POST", &target, "text/plain; charset=utf-8", &lines)).await
     }
@@ -81,12 +85,22 @@ impl Bucket {
         if let Some(before) = before {
             body["extern"] = before.clone();
         }
-        let body = body.to_string();
-        let target = format!("/api/v2/query?org={}", Influx::ORGANIZATION);
-        let bucket = self.clone();
-        let answer = blocking(move || bucket.call("POST", &target, "application/json", body.as_bytes())).await;
+        let answer = self.answer(body.to_string()).await;
         assert_eq!(answer.status, 200, "{}\n{flux}", answer.text());
         rows::parse(&answer.body).unwrap_or_else(|error| panic!("{error}\n{flux}"))
+    }
+
+    /// Like [`Bucket::query`], and what InfluxDB says of a query that fails.
+    pub async fn try_query(&self, flux: &str) -> Result<Vec<Row>, String> {
+        let dialect = json!({ "header": true, "annotations": ["datatype", "group", "default"] });
+        let answer = self.answer(json!({ "query": flux, "type": "flux", "dialect": dialect }).to_string()).await;
+        if answer.status == 200 { rows::parse(&answer.body) } else { Err(answer.text()) }
+    }
+
+    async fn answer(&self, query: String) -> Answer {
+        let target = format!("/api/v2/query?orgID={}", self.organization_id);
+        let bucket = self.clone();
+        blocking(move || bucket.call("POST", &target, "application/json", query.as_bytes())).await
     }
 
     /// Like [`Bucket::query`], beginning with `from(bucket: …) |> range(…)` over all time; `pipe` is what follows.

@@ -64,11 +64,11 @@ fn fields(step: Step, mut durations: Vec<u32>) -> String {
         if step == Step::Minute {
             return f64::from(durations[rank.ceil() as usize - 1]);
         }
-        // As the task takes it: the bucket with which it is more than this share of the events.
+        // The bucket of the event of this rank.
         let mut until = 0;
         let reached = buckets.iter().find(|(_, count)| {
             until += **count;
-            until as f64 > rank
+            until as f64 >= rank
         });
         let (bucket, _) = reached.expect("all events are in buckets");
         ((f64::from(*bucket) - 0.5) / 20.0).exp2()
