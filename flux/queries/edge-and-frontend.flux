@@ -1,12 +1,17 @@
 // Is it Caddy and what stands behind it that is slow, or the page itself? Edge and frontend, joined by host and minute.
 //
+// Answers, a row for each minute and host, ordered by both:
 //   requests          that Caddy answered
 //   errors            of them, those answered with 5xx
 //   edge_p99_ms       the 99th percentile of how long they took there, from the histogram's buckets: off by a bucket's width at most
 //   events            of browsers, with a duration
 //   frontend_p99_ms   the 99th percentile of these durations
+// A host and minute that has only one of the two sides is a row with the other's columns empty.
 //
-// A host and minute that has only one of the two sides is a row with the other's columns empty. The last minute is not over yet.
+// Cost: reads each duration in the range twice, and Caddy's counters: pods * methods * statuses * 12 buckets * scrapes. An hour at a time.
+//
+// Wrong to conclude: that the last minute is better than the others (it is not over yet); that what the edge does not show is the page's
+// (a request that never reached Caddy is in neither); what the backend was doing (backend-frontend-edge has it, too).
 
 import "date"
 

@@ -13,7 +13,7 @@
 //   excess                  slow events beyond the expected
 //   explains                excess / all of tenant_a's slow events beyond 1%: 0 to 1
 //   slower_than_ms          tenant_b's P99: what is slow
-//   evidence                what orders the rows: 10 is hardly chance, 100 is none
+//   evidence                what orders the rows: how much likelier, as a logarithm, its slow events are if it is a case of its own
 // No row: tenant_a has no more slow events than chance makes; there is nothing to explain.
 //
 // Cost: reads each duration of tenant_b once for its P99; the counts are made by the storage, one row for each cell that exists. Measured: 1.1
@@ -48,7 +48,14 @@ p99_b =
         |> toFloat()
         |> quantile(q: 0.99, method: "estimate_tdigest")
         |> findColumn(fn: (key) => true, column: "_value")
-slower_than = if length(arr: p99_b) == 0 then math.maxfloat else p99_b[0]
+events_b = durations(tenant: tenant_b) |> group() |> count() |> findColumn(fn: (key) => true, column: "_value")
+
+// The P99 of few events is about the slowest of them, which tells nothing.
+enough_b = length(arr: events_b) > 0 and events_b[0] >= 100
+slower_than = if enough_b then p99_b[0] else math.maxfloat
+
+// What a P99 leaves.
+usual = 0.01
 
 few = if length(arr: dimensions) > 4 then die(msg: "explain takes one to four dimensions") else dimensions
 
@@ -61,6 +68,8 @@ name_1 = dimension(i: 1)
 name_2 = dimension(i: 2)
 name_3 = dimension(i: 3)
 
+// Who groups by a tag that some series do not have gets "" for it.
+or_none = (value) => if exists value and value != "" then value else "(none)"
 counted = (tables=<-, column) =>
     tables
         |> group(columns: few)
@@ -81,10 +90,10 @@ counted = (tables=<-, column) =>
         |> map(
             fn: (r) =>
                 ({
-                    d0: if exists r.d0 then r.d0 else "(none)",
-                    d1: if name_1 == "" then any else if exists r.d1 then r.d1 else "(none)",
-                    d2: if name_2 == "" then any else if exists r.d2 then r.d2 else "(none)",
-                    d3: if name_3 == "" then any else if exists r.d3 then r.d3 else "(none)",
+                    d0: or_none(value: r.d0),
+                    d1: if name_1 == "" then any else or_none(value: r.d1),
+                    d2: if name_2 == "" then any else or_none(value: r.d2),
+                    d3: if name_3 == "" then any else or_none(value: r.d3),
                     column: column,
                     _value: float(v: r._value),
                 }),
@@ -117,11 +126,11 @@ cells =
                 }),
         )
 
-// tenant_b's share of slow events in each cell. Few events say little, so each share is drawn towards the one of all cells that differ
-// in the last dimension only, that one towards the one of the dimension before, and the first towards 1%, which is what a P99 leaves: as
-// if one slow event more had been seen, among as many events as the wider share has for it.
+// tenant_b's share of slow events in each cell, found dimension by dimension. In a segment of the first dimensions it is what was seen
+// there. Where little was seen, what is seen counts less than what the dimensions before say, times how much slower this dimension's value is
+// wherever it occurs (eus may be slow in each view): as if one slow event more had been seen, among as many events as that share has for it.
 share = (slow, events, wider) => (slow + 1.0) / (events + 1.0 / wider)
-within = (r, share) =>
+known = (r, share) =>
     ({
         d0: r.d0,
         d1: r.d1,
@@ -131,38 +140,48 @@ within = (r, share) =>
         slow_a: r.slow_a,
         events_b: r.events_b,
         slow_b: r.slow_b,
-        share: share,
+        share: math.mMin(x: share, y: 1.0),
     })
-totals = (tables=<-, by) =>
-    tables
-        |> group(columns: by)
-        |> reduce(
-            identity: {events: 0.0, slow: 0.0},
-            fn: (r, accumulator) =>
-                ({events: accumulator.events + r.events_b, slow: accumulator.slow + r.slow_b}),
-        )
-        |> group()
-
-cell_sums = (by) => cells |> totals(by: by)
-all_cells =
+// All of tenant_b's in the segment, or of the value, that a cell is of.
+with_totals = (tables=<-, of) =>
     join(
         tables: {
-            cell:
-                join(
-                    tables: {
-                        cell:
-                            join(tables: {cell: cells, of: cell_sums(by: ["d0"])}, on: ["d0"])
-                                |> map(fn: (r) => within(r: r, share: share(slow: r.slow, events: r.events, wider: 0.01))),
-                        of: cell_sums(by: ["d0", "d1"]),
-                    },
-                    on: ["d0", "d1"],
-                )
-                    |> map(fn: (r) => within(r: r, share: share(slow: r.slow, events: r.events, wider: r.share))),
-            of: cell_sums(by: ["d0", "d1", "d2"]),
+            cell: tables,
+            total:
+                tables
+                    |> group(columns: of)
+                    |> reduce(
+                        identity: {events: 0.0, slow: 0.0, expected: 0.0},
+                        fn: (r, accumulator) =>
+                            ({
+                                events: accumulator.events + r.events_b,
+                                slow: accumulator.slow + r.slow_b,
+                                expected: accumulator.expected + r.events_b * r.share,
+                            }),
+                    )
+                    |> group(),
         },
-        on: ["d0", "d1", "d2"],
+        on: of,
     )
-        |> map(fn: (r) => within(r: r, share: share(slow: r.slow, events: r.events, wider: r.share)))
+by_value = (tables=<-, of) =>
+    tables
+        |> with_totals(of: of)
+        |> map(fn: (r) => known(r: r, share: r.share * (r.slow + 1.0) / (r.expected + 1.0)))
+by_segment = (tables=<-, of) =>
+    tables
+        |> with_totals(of: of)
+        |> map(fn: (r) => known(r: r, share: share(slow: r.slow, events: r.events, wider: r.share)))
+
+all_cells =
+    cells
+        |> map(fn: (r) => known(r: r, share: usual))
+        |> by_segment(of: ["d0"])
+        |> by_value(of: ["d1"])
+        |> by_segment(of: ["d0", "d1"])
+        |> by_value(of: ["d2"])
+        |> by_segment(of: ["d0", "d1", "d2"])
+        |> by_value(of: ["d3"])
+        |> by_segment(of: ["d0", "d1", "d2", "d3"])
         |> map(
             fn: (r) =>
                 ({
@@ -174,7 +193,8 @@ all_cells =
                     slow: r.slow_a,
                     events_b: r.events_b,
                     slow_b: r.slow_b,
-                    expected: r.events_a * share(slow: r.slow_b, events: r.events_b, wider: r.share),
+                    expected: r.events_a * r.share,
+                    doubt: (r.events_a * r.share) ^ 2.0 / (r.slow_b + 1.0),
                     all: true,
                 }),
         )
@@ -208,6 +228,7 @@ expected =
                     events_b: r.events_b,
                     slow_b: r.slow_b,
                     expected: r.expected,
+                    doubt: r.doubt,
                     all: true,
                 }),
         )
@@ -224,6 +245,7 @@ opened = (r, d0, d1, d2, d3) =>
         events_b: r.events_b,
         slow_b: r.slow_b,
         expected: r.expected,
+        doubt: r.doubt,
         all: true,
     })
 and_opened = (tables=<-, open, fn) => union(tables: [tables, tables |> filter(fn: (r) => not open(r: r)) |> map(fn: fn)])
@@ -235,17 +257,19 @@ segments = (tables=<-) =>
         |> and_opened(open: (r) => r.d3 == any, fn: (r) => opened(r: r, d0: r.d0, d1: r.d1, d2: r.d2, d3: any))
         |> group(columns: ["d0", "d1", "d2", "d3"])
         |> reduce(
-            identity: {events: 0.0, slow: 0.0, slow_b: 0.0, expected: 0.0},
+            identity: {events: 0.0, slow: 0.0, slow_b: 0.0, expected: 0.0, doubt: 0.0},
             fn: (r, accumulator) =>
                 ({
                     events: accumulator.events + r.events,
                     slow: accumulator.slow + r.slow,
                     slow_b: accumulator.slow_b + r.slow_b,
                     expected: accumulator.expected + r.expected,
+                    doubt: accumulator.doubt + r.doubt,
                 }),
         )
         |> group()
         |> filter(fn: (r) => r.slow > r.expected)
+        |> map(fn: (r) => ({r with all: true}))
 
 // How much likelier it is that a segment has a share of slow events of its own than that it has the expected one: the logarithm of the ratio of
 // two Poisson likelihoods.
@@ -255,17 +279,44 @@ evidence = (slow, expected) =>
     else
         slow * math.log(x: slow / expected) - (slow - expected)
 
-// Chance makes such evidence, too, and more where the expectation itself rests on few slow events of tenant_b. With some hundred segments
-// to choose from, 10 is what chance alone hardly reaches.
-is_news = (evidence, expected, slow_b) => evidence / (1.0 + expected / (slow_b + 1.0)) >= 10.0
+// Chance makes such evidence, too, and the more of it the fewer slow events of tenant_b the expectation itself rests on: `known`, as many as would make
+// its error. What is left of the evidence when the expectation is no number but known as well as that (a negative binomial instead of a Poisson
+// distribution) must be more than chance alone makes of the some hundred segments that there are to choose from.
+is_news = (slow, expected, doubt, slow_b) => {
+    known = expected ^ 2.0 / (doubt + expected ^ 2.0 / (slow_b + 1.0))
+
+    return
+        slow > expected
+            and
+            slow * math.log(x: slow / expected) - (slow + known) * math.log(x: (slow + known) / (expected + known))
+                >=
+                8.0
+}
 
 fixed = (d) => if d == any then 0 else 1
 
 // The segment with the most evidence. Of segments with the very same events of tenant_a (an action that only one view has) it is the one that
 // says most.
-best = (tables=<-) =>
+//
+// It must be slower than tenant_b, and than tenant_a elsewhere: where that is slower in all alike, by chance some part seems more so.
+all_of = (tables=<-) =>
     tables
-        |> segments()
+        |> reduce(
+            identity: {all_slow: 0.0, all_expected: 0.0},
+            fn: (r, accumulator) =>
+                ({
+                    all_slow: accumulator.all_slow + r.slow,
+                    all_expected: accumulator.all_expected + r.expected,
+                }),
+        )
+        |> map(fn: (r) => ({r with all: true}))
+elsewhere = (r) =>
+    if r.all_expected - r.expected > 0.000001 then
+        math.mMax(x: 1.0, y: (r.all_slow - r.slow) / (r.all_expected - r.expected))
+    else
+        1.0
+best = (tables=<-) =>
+    join(tables: {segment: tables |> segments(), all: tables |> all_of()}, on: ["all"])
         |> map(
             fn: (r) =>
                 ({
@@ -276,18 +327,24 @@ best = (tables=<-) =>
                     in_events: r.events,
                     in_slow: r.slow,
                     in_expected: r.expected,
-                    in_slow_b: r.slow_b,
+                    news:
+                        is_news(
+                            slow: r.slow,
+                            expected: r.expected * elsewhere(r: r),
+                            doubt: r.doubt * elsewhere(r: r) ^ 2.0,
+                            slow_b: r.slow_b,
+                        ),
                     evidence: evidence(slow: r.slow, expected: r.expected),
                     rounded: math.round(x: 1000.0 * evidence(slow: r.slow, expected: r.expected)),
                     fixed: fixed(d: r.d0) + fixed(d: r.d1) + fixed(d: r.d2) + fixed(d: r.d3),
                     all: true,
                 }),
         )
-        |> filter(fn: (r) => is_news(evidence: r.evidence, expected: r.in_expected, slow_b: r.in_slow_b))
+        |> filter(fn: (r) => r.news)
         // Rounded, since sums of the same numbers in another order differ by a hair.
         |> sort(columns: ["rounded", "fixed"], desc: true)
         |> limit(n: 1)
-        |> drop(columns: ["rounded", "fixed", "in_slow_b"])
+        |> drop(columns: ["rounded", "fixed", "news"])
 
 // What is expected once a segment is known to be slow: its cells have so many times, or so much of a share, more slow events than they
 // had. Whichever is more, so that a next segment has to tell something new.
@@ -295,11 +352,21 @@ is_in = (r) =>
     (r.s0 == any or r.s0 == r.d0) and (r.s1 == any or r.s1 == r.d1) and (r.s2 == any or r.s2 == r.d2)
         and
         (r.s3 == any or r.s3 == r.d3)
+times = (r) =>
+    if is_in(r: r) and r.expected > 0.0 then
+        math.mMax(
+            x: r.in_slow / r.in_expected,
+            y: 1.0 + r.events * (r.in_slow - r.in_expected) / r.in_events / r.expected,
+        )
+    else
+        1.0
 knowing = (tables=<-, segment) =>
     join(tables: {cell: tables, segment: segment}, on: ["all"])
         |> map(
-            fn: (r) =>
-                ({
+            fn: (r) => {
+                more = times(r: r)
+
+                return {
                     d0: r.d0,
                     d1: r.d1,
                     d2: r.d2,
@@ -308,16 +375,11 @@ knowing = (tables=<-, segment) =>
                     slow: r.slow,
                     events_b: r.events_b,
                     slow_b: r.slow_b,
-                    expected:
-                        if is_in(r: r) then
-                            math.mMax(
-                                x: r.expected * r.in_slow / r.in_expected,
-                                y: r.expected + r.events * (r.in_slow - r.in_expected) / r.in_events,
-                            )
-                        else
-                            r.expected,
+                    expected: r.expected * more,
+                    doubt: r.doubt * more ^ 2.0,
                     all: true,
-                }),
+                }
+            },
         )
 
 first = expected |> best()
@@ -331,7 +393,7 @@ everything =
     expected
         |> group()
         |> reduce(
-            identity: {events: 0.0, slow: 0.0, events_b: 0.0, slow_b: 0.0, expected: 0.0},
+            identity: {events: 0.0, slow: 0.0, events_b: 0.0, slow_b: 0.0, expected: 0.0, doubt: 0.0},
             fn: (r, accumulator) =>
                 ({
                     events: accumulator.events + r.events,
@@ -339,15 +401,24 @@ everything =
                     events_b: accumulator.events_b + r.events_b,
                     slow_b: accumulator.slow_b + r.slow_b,
                     expected: accumulator.expected + r.expected,
+                    doubt: accumulator.doubt + r.doubt,
                 }),
         )
         |> map(
-            fn: (r) => ({r with by_mix: r.events * share(slow: r.slow_b, events: r.events_b, wider: 0.01), all: true}),
+            fn: (r) => ({r with by_mix: r.events * share(slow: r.slow_b, events: r.events_b, wider: usual), all: true}),
         )
 mix =
     everything
         |> map(fn: (r) => ({r with evidence: evidence(slow: r.expected, expected: r.by_mix)}))
-        |> filter(fn: (r) => is_news(evidence: r.evidence, expected: r.by_mix, slow_b: r.slow_b))
+        |> filter(
+            fn: (r) =>
+                is_news(
+                    slow: r.expected,
+                    expected: r.by_mix,
+                    doubt: r.doubt * (r.by_mix / r.expected) ^ 2.0,
+                    slow_b: r.slow_b,
+                ),
+        )
         |> map(
             fn: (r) =>
                 ({

@@ -11,7 +11,6 @@
 // window is quieter than the others (it is not over yet); that a window without a row had no events (the rollups may be younger: `tagline
 // rollup`); that a mean of these P99s is the P99 of the range.
 
-import "array"
 import "date"
 import "math"
 import "strings"
@@ -50,17 +49,18 @@ end_hour = if sure < to_minute then sure else date.truncate(t: to_minute, unit: 
 whole_hours = int(v: every) % 3600000000000 == 0
 to_hour = if whole_hours and from_window < end_hour then end_hour else from_window
 
-parts = [
-    {measurement: "frontend_performance_1h", from_time: from_window, to_time: to_hour},
-    {measurement: "frontend_performance_1m", from_time: to_hour, to_time: to_minute},
-]
-sums = (part) =>
-    buckets(measurement: part.measurement, from_time: part.from_time, to_time: part.to_time)
+hours =
+    buckets(measurement: "frontend_performance_1h", from_time: from_window, to_time: to_hour)
         |> aggregateWindow(every: every, fn: sum, createEmpty: false, timeSrc: "_start")
+minutes =
+    buckets(measurement: "frontend_performance_1m", from_time: to_hour, to_time: to_minute)
+        |> aggregateWindow(every: every, fn: sum, createEmpty: false, timeSrc: "_start")
+// A window that is of hours and minutes begins with its hours.
+whole_windows = if from_window < to_hour then minutes |> truncateTimeColumn(unit: every) else minutes
 
 // How many events are in each bucket and those below it (`up`), and in each and those above it (`down`); which share of all that `up` is.
 steps =
-    union(tables: array.map(arr: parts, fn: (x) => sums(part: x)))
+    union(tables: [hours, whole_windows])
         |> keep(columns: ["_time", "tenant_id", "_field", "_value"])
         // By tenant, and only when sorted by window too: to sort out mixed rows takes Flux ten times as long.
         |> group(columns: ["tenant_id"])

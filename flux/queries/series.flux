@@ -22,6 +22,9 @@ start = -1h
 stop = now()
 most = 20 // rows at most
 
+// A union takes no list of less than two. No measurement has this name.
+nothing = "_"
+
 // The tenants of each measurement, as one text each: "measurement\ntenant". Without a tenant is one, too.
 tenants_of = (measurement) =>
     schema.tagValues(
@@ -36,9 +39,9 @@ measurements =
     schema.measurements(bucket: bucket, start: start, stop: stop)
         |> findColumn(fn: (key) => true, column: "_value")
 with_tenant =
-    union(tables: array.map(arr: array.concat(arr: ["", ""], v: measurements), fn: (x) => tenants_of(measurement: x)))
+    union(tables: array.map(arr: array.concat(arr: [nothing, nothing], v: measurements), fn: (x) => tenants_of(measurement: x)))
         |> findColumn(fn: (key) => true, column: "pair")
-pairs = array.concat(arr: with_tenant, v: array.map(arr: array.concat(arr: ["", ""], v: measurements), fn: (x) => x + "\n"))
+pairs = array.concat(arr: with_tenant, v: array.map(arr: array.concat(arr: [nothing, nothing], v: measurements), fn: (x) => x + "\n"))
 
 counted = (pair) => {
     parts = strings.split(v: pair, t: "\n")

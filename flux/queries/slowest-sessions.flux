@@ -95,7 +95,7 @@ slowest =
                     slowest_ms: float(v: r.duration_ms),
                     view_name: r.view_name,
                     action_name: r.action_name,
-                    trace_id: r.trace_id,
+                    trace_id: if exists r.trace_id then r.trace_id else "",
                 }),
         )
         |> group(columns: ["session"])

@@ -5,7 +5,7 @@
 //   p50, p95, p99           ms: half, 95% and 99% of them took no longer
 //   last                    when the last of them happened, to the millisecond
 //
-// Cost: reads each duration in the range once, and two aggregates that the storage makes. Measured: 1.4 million rows of 8,000 series in 2.0 s,
+// Cost: reads each duration in the range once. Measured: 1.4 million rows of 8,000 series in 2.0 s,
 // 60,000 in 0.6 s. For more than some hours of everybody ask summary-rollup.
 //
 // Wrong to conclude: that a tenant without a row is well (it sent nothing: see the deadman check); that the P99 of few events
@@ -23,7 +23,7 @@ of_tenant = if tenant == "" then (r) => true else (r) => r.tenant_id == tenant
 of_view = if view == "" then (r) => true else (r) => r.view_name == view
 of_action = if action == "" then (r) => true else (r) => r.action_name == action
 
-durations = () =>
+values =
     from(bucket: bucket)
         |> range(start: start, stop: stop)
         |> filter(fn: (r) => r._measurement == "frontend_performance" and r._field == "duration_ms")
@@ -32,20 +32,17 @@ durations = () =>
         |> filter(fn: of_action)
         // One percentile a tenant, not one for each series.
         |> group(columns: ["tenant_id"])
-
-// Fewer columns first: that halves the time.
-values = durations() |> keep(columns: ["tenant_id", "_value"]) |> toFloat()
+        // Fewer columns first: that halves the time.
+        |> keep(columns: ["tenant_id", "_time", "_value"])
+        |> toFloat()
 percentile = (q, name) =>
     values
         |> quantile(q: q, method: "estimate_tdigest")
         |> map(fn: (r) => ({tenant_id: r.tenant_id, _value: r._value, column: name}))
-
 events = values |> count() |> map(fn: (r) => ({tenant_id: r.tenant_id, _value: float(v: r._value), column: "events"}))
-
-// A read of its own, of which the storage sends one row a tenant: in `values` the last row is not the last in time.
 last_ms =
-    durations()
-        |> last()
+    values
+        |> max(column: "_time")
         |> map(fn: (r) => ({tenant_id: r.tenant_id, _value: float(v: int(v: r._time) / 1000000), column: "last_ms"}))
 
 union(

@@ -55,7 +55,8 @@ column = (tables=<-, name) =>
                 ({
                     tenant_id: r.tenant_id,
                     measurement: r._measurement,
-                    path: if exists r.path then r.path else "(none)",
+                    // Who groups by a tag that some series do not have gets "" for it.
+                    path: if exists r.path and r.path != "" then r.path else "(none)",
                     _value: float(v: r._value),
                     column: name,
                 }),

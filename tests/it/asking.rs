@@ -1,6 +1,7 @@
 //! What the stored data answers, asked of a real InfluxDB: the Flux of `flux/`, its tasks, `tagline query`, `tagline setup`, dashboards.
 
 mod dashboards;
+mod queries;
 mod query;
 mod rollups;
 mod setup;

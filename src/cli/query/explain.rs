@@ -31,7 +31,7 @@ pub(super) struct ExplainArgs {
     /// One to four tags to look for the cause in, with commas between [default: view_name,action_name,browser,region]
     #[arg(long, value_name = "TAGS", value_delimiter = ',', value_parser = tag)]
     by: Vec<String>,
-    /// At most so many rows [default: 5]
+    /// At most so many rows [default: 3]
     #[arg(long, value_parser = most)]
     most: Option<u32>,
     #[command(flatten)]
