@@ -38,6 +38,10 @@ pub const QUERIES: &[Script] = scripts!("queries":
 pub const TASKS: &[Script] = scripts!("tasks":
     "rollup-1m",
     "rollup-1h",
+    "baseline",
+    "deadman",
+    "series-growth",
+    "task-failures",
 );
 
 /// The query of this name, without its folder.
