@@ -26,14 +26,14 @@ start = -1h
 stop = now()
 every = 1m // how long a window is; not less than the time between two scrapes
 
-first = date.truncate(t: start, unit: every)
+from_window = date.truncate(t: start, unit: every)
 
 per_window = (tables=<-, fn) =>
     tables
         |> group(columns: ["host"])
         |> keep(columns: ["host", "_start", "_stop", "_time", "_value"])
         |> aggregateWindow(every: every, fn: fn, createEmpty: false, timeSrc: "_start")
-        |> filter(fn: (r) => r._time >= first)
+        |> filter(fn: (r) => r._time >= from_window)
 
 // What becomes a column of the result.
 column = (tables=<-, name) =>
@@ -47,7 +47,7 @@ p99 = (column="_value", tables=<-) => tables |> quantile(q: 0.99, method: "estim
 // host, method and status by itself; a pod that starts again starts at zero. It takes a scrape from before the first window.
 caddy =
     from(bucket: bucket)
-        |> range(start: date.sub(from: first, d: every), stop: stop)
+        |> range(start: date.sub(from: from_window, d: every), stop: stop)
         |> filter(fn: (r) => r._measurement == "caddy_http_requests")
         |> filter(fn: (r) => r._field == "count" or r._field == "duration_seconds_bucket")
         // A scrape on the minute (12:01:00) tells of the minute before.
@@ -59,7 +59,7 @@ edge_p99 =
         |> filter(fn: (r) => r._field == "duration_seconds_bucket")
         |> group(columns: ["host", "le"])
         |> aggregateWindow(every: every, fn: sum, createEmpty: false, timeSrc: "_start")
-        |> filter(fn: (r) => r._time >= first)
+        |> filter(fn: (r) => r._time >= from_window)
         |> map(fn: (r) => ({r with le: float(v: r.le)}))
         |> group(columns: ["host", "_time"])
         |> histogramQuantile(quantile: 0.99, onNonmonotonic: "force")
@@ -68,7 +68,7 @@ edge_p99 =
 
 browsers = () =>
     from(bucket: bucket)
-        |> range(start: first, stop: stop)
+        |> range(start: from_window, stop: stop)
         |> filter(fn: (r) => r._measurement == "frontend_performance" and r._field == "duration_ms" and exists r.host)
 durations = browsers() |> toFloat()
 
@@ -95,7 +95,7 @@ host_of =
     )
 backend = () =>
     from(bucket: bucket)
-        |> range(start: first, stop: stop)
+        |> range(start: from_window, stop: stop)
         |> filter(fn: (r) => r._measurement == "backend_api_latency" and r._field == "latency_ms")
 with_host = (tables=<-) =>
     tables

@@ -12,6 +12,7 @@ import "date"
 
 bucket = "app_observability"
 start = -1h
+stop = now()
 every = 1m
 
 from_minute = date.truncate(t: start, unit: every)
@@ -20,7 +21,7 @@ from_minute = date.truncate(t: start, unit: every)
 // host, method and status by itself; a pod that starts again starts at zero. It takes a scrape from before the first minute.
 caddy =
     from(bucket: bucket)
-        |> range(start: date.sub(from: from_minute, d: every))
+        |> range(start: date.sub(from: from_minute, d: every), stop: stop)
         |> filter(fn: (r) => r._measurement == "caddy_http_requests")
         // A scrape on the minute (12:01:00) tells of the minute before.
         |> timeShift(duration: -1s)
@@ -62,7 +63,7 @@ edge_p99 =
 
 browsers =
     from(bucket: bucket)
-        |> range(start: from_minute)
+        |> range(start: from_minute, stop: stop)
         |> filter(fn: (r) => r._measurement == "frontend_performance" and r._field == "duration_ms" and exists r.host)
         |> toFloat()
         // One percentile a host, not one for each session, view and action.

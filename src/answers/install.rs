@@ -19,5 +19,3 @@ pub(crate) use wanted::{Scope, Tasks, Wanted, filling, raw_buckets};
 
 /// The InfluxDB secret that holds the alert URL; the tasks read it by this name.
 pub(crate) const ALERT_URL: &str = "TAGLINE_ALERT_URL";
-/// InfluxDB's own bucket of alert states: there since the organisation is.
-pub(crate) const MONITORING: &str = "_monitoring";

@@ -67,7 +67,7 @@ fn a_text_cannot_end_its_literal() {
 fn each_query_has_a_title_and_inputs_that_bind() {
     for script in library::QUERIES {
         assert!(script.title().contains('?'), "{}: {:?}", script.name, script.title());
-        let bucket = script.inputs().into_iter().find(|input| input.name == "bucket");
+        let bucket = script.inputs().into_iter().find(|input| matches!(input.name, "bucket" | "rollup_bucket"));
         assert_eq!(bucket.map(|input| input.kind), Some(Kind::Text), "{}", script.name);
     }
 }

@@ -17,9 +17,10 @@ use crate::config::Installation;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   tagline dashboards --config /etc/tagline.toml ./dashboards
-  tagline dashboards --dry-run .   what would change")]
+  tagline dashboards --dry-run   what would change in this folder")]
 pub struct DashboardsArgs {
     /// Folder to write to: grafana/dashboards, grafana/provisioning and influxdb/template.json go below it
+    #[arg(default_value = ".")]
     pub folder: PathBuf,
     /// Say what would be written, and write nothing
     #[arg(long)]

@@ -33,15 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// by the same scripts. It needs a token that reads the buckets of events and writes the rollup bucket, in INFLUXDB_ADMIN_TOKEN.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
+  tagline rollup --config tagline.toml
   tagline rollup --since 7d --config tagline.toml
   tagline rollup --since 2026-01-31T06:00:00Z --until 2026-01-31T18:00:00Z
   tagline rollup --since 30d --dry-run
 
 Interrupted, it can be run again: what is computed twice is the same.")]
 pub struct RollupArgs {
-    /// From when: so long ago, or a moment (7d, 2026-01-31, 2026-01-31T09:00:00Z)
+    /// From when: so long ago, or a moment (7d, 2026-01-31, 2026-01-31T09:00:00Z) [default: as long as events are kept, influxdb.retention]
     #[arg(long, value_name = "WHEN", value_parser = When::parse)]
-    pub since: When,
+    pub since: Option<When>,
     /// Until when [default: now]
     #[arg(long, value_name = "WHEN", value_parser = When::parse)]
     pub until: Option<When>,
@@ -93,8 +94,7 @@ struct Window {
     stop: UnixNanos,
 }
 
-/// What is run, in order. `since` is taken back to the beginning of its hour, so that an hour is made of all its minutes; the hour of `until` is
-/// computed as far as it is over.
+/// What is run, in order, until a whole minute. `since` is taken back to the beginning of its hour, so that an hour is made of all its minutes.
 fn windows(buckets: &[String], since: UnixNanos, until: UnixNanos) -> Vec<Window> {
     let since = since - since.rem_euclid(HOUR);
     let mut windows = Vec::new();
@@ -109,8 +109,12 @@ fn windows(buckets: &[String], since: UnixNanos, until: UnixNanos) -> Vec<Window
             }
             hour = stop;
         }
-        if let [first, ..] = buckets {
-            windows.push(Window { script: "rollup-1h", bucket: first.clone(), start: day, stop: end });
+        // Hours that are over: the script cuts the range down to these, and InfluxDB takes no range that is empty.
+        let over = end - end.rem_euclid(HOUR);
+        if let [first, ..] = buckets
+            && over > day
+        {
+            windows.push(Window { script: "rollup-1h", bucket: first.clone(), start: day, stop: over });
         }
         day = end;
     }
@@ -120,7 +124,14 @@ fn windows(buckets: &[String], since: UnixNanos, until: UnixNanos) -> Vec<Window
 /// Runs the command.
 pub async fn run(args: RollupArgs, installation: &Installation, clock: &Clock) -> Result<(), Failure> {
     let now = clock.now();
-    let (since, until) = (args.since.at(now), args.until.map_or(now, |until| until.at(now)).min(now));
+    let until = args.until.map_or(now, |until| until.at(now)).min(now);
+    // The minute that is not over yet is left out, as the scripts do.
+    let until = until - until.rem_euclid(MINUTE);
+    let since =
+        args.since.or_else(|| Some(When::Ago(installation.retention)).filter(|_| !installation.retention.is_zero()));
+    let since = since
+        .ok_or_else(|| Failure::Misuse("events are kept for ever: say from when, as in --since 30d".to_owned()))?;
+    let since = since.at(now);
     if since >= until {
         return Err(Failure::Misuse(format!(
             "--since {} is not before {}: nothing lies between them",

@@ -12,7 +12,7 @@ use super::{ALERT_URL, Tasks, Wanted, diff, task};
 /// What InfluxDB has, as far as it is asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
-    /// By name: of those that are wanted, and [`super::MONITORING`].
+    /// By name: of those that are wanted.
     pub(super) buckets: BTreeMap<String, FoundBucket>,
     /// The organisation's tokens.
     pub(super) tokens: Vec<FoundToken>,
@@ -32,8 +32,16 @@ pub(super) struct FoundBucket {
 pub(super) struct FoundToken {
     pub(super) id: String,
     pub(super) description: String,
-    /// What it may do to which bucket's id; `None`: it may do something else besides.
-    pub(super) rights: Option<BTreeSet<(Right, String)>>,
+    /// What it may do to what; `None`: it may do something else besides.
+    pub(super) rights: Option<BTreeSet<(Right, To)>>,
+}
+
+/// What a token has a right to.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum To {
+    /// A bucket's id.
+    Bucket(String),
+    Organisation,
 }
 
 #[derive(Clone, Debug)]
@@ -101,7 +109,7 @@ pub(crate) struct Step {
 pub(crate) enum Action {
     CreateBucket { name: String, retention: Duration },
     SetRetention { id: String, retention: Duration },
-    CreateToken { description: String, right: Right, buckets: Vec<String> },
+    CreateToken { description: String, right: Right, buckets: Vec<String>, organisation: bool },
     WriteAlertUrl,
     CreateTask { flux: String },
     UpdateTask { id: String, flux: String },
@@ -171,16 +179,18 @@ fn one_bucket(plan: &mut Plan, found: &Found, bucket: &Bucket, update_retention:
 }
 
 fn one_token(plan: &mut Plan, found: &Found, token: &Token) {
-    let Token { description, action, buckets } = token;
+    let Token { description, action, buckets, organisation } = token;
     let verb = if *action == Right::Write { "writes to" } else { "reads" };
     let named: Vec<String> = buckets.iter().map(|name| format!("{name:?}")).collect();
-    let what = format!("token {description:?}: {verb} {}, and nothing else", named.join(", "));
+    let own = if *organisation { " and InfluxDB's own (_monitoring)" } else { "" };
+    let what = format!("token {description:?}: {verb} {}{own}, and nothing else", named.join(", "));
     let same_name: Vec<&FoundToken> = found.tokens.iter().filter(|known| known.description == *description).collect();
     match right_token(found, token) {
         Some(_) => plan.say(Mark::Keep, what, None),
         None => {
             let (description, buckets) = (description.clone(), buckets.clone());
-            plan.say(Mark::Create, what, Some(Action::CreateToken { description, right: *action, buckets }));
+            let (right, organisation) = (*action, *organisation);
+            plan.say(Mark::Create, what, Some(Action::CreateToken { description, right, buckets, organisation }));
         }
     }
     let right = right_token(found, token).map(|known| known.id.as_str());
@@ -195,10 +205,10 @@ fn one_token(plan: &mut Plan, found: &Found, token: &Token) {
 
 /// The token of this name that may do just what is wanted.
 pub(super) fn right_token<'f>(found: &'f Found, token: &Token) -> Option<&'f FoundToken> {
-    let ids: Option<BTreeSet<(Right, String)>> =
-        token.buckets.iter().map(|name| Some((token.action, found.buckets.get(name)?.id.clone()))).collect();
-    let ids = ids?;
-    found.tokens.iter().find(|known| known.description == token.description && known.rights.as_ref() == Some(&ids))
+    let bucket = |name: &String| Some((token.action, To::Bucket(found.buckets.get(name)?.id.clone())));
+    let mut rights: BTreeSet<(Right, To)> = token.buckets.iter().map(bucket).collect::<Option<_>>()?;
+    rights.extend(token.organisation.then_some((token.action, To::Organisation)));
+    found.tokens.iter().find(|known| known.description == token.description && known.rights.as_ref() == Some(&rights))
 }
 
 fn secret(plan: &mut Plan, found: FoundSecret, wanted: &Wanted) {
@@ -225,7 +235,7 @@ fn tasks(plan: &mut Plan, found: &Found, wanted: &Wanted) {
     left.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     for wanted_task in &wanted.tasks {
         let ours = |known: &&FoundTask| known.name == wanted_task.name && is_ours(known, wanted);
-        match left.iter().position(|known| ours(&known)) {
+        match left.iter().position(ours) {
             Some(at) => one_task(plan, left.remove(at), wanted_task, wanted.configured),
             None => {
                 let action = Action::CreateTask { flux: wanted_task.flux.clone() };

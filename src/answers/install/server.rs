@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::super::literal::Literal;
 use super::super::run::Reader;
-use super::plan::{Action, Found, FoundBucket, FoundSecret, FoundTask, FoundToken, Plan, right_token};
-use super::{ALERT_URL, MONITORING, Tasks, Wanted, task};
+use super::plan::{Action, Found, FoundBucket, FoundSecret, FoundTask, FoundToken, Plan, To, right_token};
+use super::{ALERT_URL, Tasks, Wanted, task};
 use crate::config::Source;
 use crate::deliver::influx::{self, Connection, Rest, brief};
 
@@ -68,12 +68,12 @@ impl Server {
     /// What it has of what is asked for.
     pub(crate) async fn found(&self, wanted: &Wanted) -> Result<Found, String> {
         let mut found = Found::default();
-        let names = wanted.buckets.iter().map(|bucket| bucket.name.as_str()).chain([MONITORING]);
-        for name in names {
-            found.buckets.extend(self.bucket(name).await?.map(|bucket| (name.to_owned(), bucket)));
+        for bucket in &wanted.buckets {
+            found.buckets.extend(self.bucket(&bucket.name).await?.map(|known| (bucket.name.clone(), known)));
         }
         if wanted.scope.tokens {
-            found.tokens = self.authorizations().await?.into_iter().map(known_token).collect();
+            found.tokens =
+                self.authorizations().await?.into_iter().map(|known| known_token(known, &self.org_id)).collect();
         }
         if wanted.scope.tasks != Tasks::Leave {
             found.tasks = self.tasks().await?;
@@ -127,8 +127,8 @@ impl Server {
                 let body = json!({ "retentionRules": rules });
                 self.rest.call(Method::PATCH, &format!("/api/v2/buckets/{id}"), Some(&body)).await?;
             }
-            Action::CreateToken { description, right, buckets } => {
-                return self.create_token(description, *right, buckets).await;
+            Action::CreateToken { description, right, buckets, organisation } => {
+                return self.create_token(description, *right, buckets, *organisation).await;
             }
             Action::WriteAlertUrl => {
                 let body = json!({ ALERT_URL: wanted.alert_url().unwrap_or_default() });
@@ -161,8 +161,13 @@ impl Server {
         description: &str,
         right: Right,
         buckets: &[String],
+        organisation: bool,
     ) -> Result<Option<(String, String)>, RequestError> {
         let mut permissions = Vec::new();
+        if organisation {
+            let resource = Resource { id: Some(self.org_id.clone()), ..Resource::new(Type::Orgs) };
+            permissions.push(Permission::new(right, resource));
+        }
         for name in buckets {
             let found = influx::bucket(&self.api, &self.org_id, name).await?;
             let Some((id, _)) = found else {
@@ -248,10 +253,14 @@ impl Server {
     }
 }
 
-fn known_token(known: Authorization) -> FoundToken {
+fn known_token(known: Authorization, org_id: &str) -> FoundToken {
     let right = |permission: &Permission| {
-        let bucket = permission.resource.id.clone().filter(|_| permission.resource.r#type == Type::Buckets)?;
-        Some((permission.action, bucket))
+        let to = match (permission.resource.r#type, permission.resource.id.clone()?) {
+            (Type::Buckets, id) => To::Bucket(id),
+            (Type::Orgs, id) if id == org_id => To::Organisation,
+            _ => return None,
+        };
+        Some((permission.action, to))
     };
     FoundToken {
         id: known.id.unwrap_or_default(),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use influxdb2::models::permission::Action as Right;
 
-use super::plan::{Action, Found, FoundBucket, FoundSecret, FoundTask, FoundToken, Mark, Plan, plan};
+use super::plan::{Action, Found, FoundBucket, FoundSecret, FoundTask, FoundToken, Mark, Plan, To, plan};
 use super::wanted::{Scope, Tasks, Wanted};
-use super::{MONITORING, diff, task};
+use super::{diff, task};
 use crate::answers::{Script, library};
 use crate::config::{Answers, Baseline, Installation, InstalledTenant, Profile, Secret, TenantId};
 
@@ -18,7 +18,7 @@ const ROLLUP: Script = Script {
 };
 const HOURS: Script = Script {
     name: "tasks/rollup-1h",
-    text: "// And an hour?\noption task = {every: 10m, name: \"x\"}\n\nrollup_bucket = \"r\"\nnotify = \"off\"\nfloor = 1.0\n\nfrom(bucket: rollup_bucket)\n",
+    text: "// And an hour?\noption task = {every: 10m, name: \"x\"}\n\nrollup_bucket = \"r\"\nnotify = \"off\"\nfactor = 9.0\n\nfrom(bucket: rollup_bucket)\n",
 };
 const DEADMAN: Script = Script {
     name: "tasks/deadman",
@@ -65,10 +65,11 @@ fn done(wanted: &Wanted) -> Found {
     for (i, bucket) in wanted.buckets.iter().enumerate() {
         found.buckets.insert(bucket.name.clone(), FoundBucket { id: format!("b{i}"), retention: bucket.retention });
     }
-    found.buckets.insert(MONITORING.to_owned(), FoundBucket { id: "bm".to_owned(), retention: 7 * DAY });
     for (i, token) in wanted.tokens.iter().enumerate() {
-        let rights = token.buckets.iter().map(|name| (token.action, found.buckets[name].id.clone()));
-        let rights = Some(rights.collect());
+        let bucket = |name: &String| (token.action, To::Bucket(found.buckets[name].id.clone()));
+        let mut rights: BTreeSet<_> = token.buckets.iter().map(bucket).collect();
+        rights.extend(token.organisation.then_some((token.action, To::Organisation)));
+        let rights = Some(rights);
         found.tokens.push(FoundToken { id: format!("a{i}"), description: token.description.clone(), rights });
     }
     for (i, task) in wanted.tasks.iter().enumerate() {
@@ -111,7 +112,7 @@ fn on_nothing_everything_is_made_and_on_what_was_made_nothing_is_done() {
             "+ bucket \"big-events\": keeps points for 30d",
             "+ bucket \"app_observability_rollup\": keeps points for 400d",
             "+ token \"tagline write events\": writes to \"events\", \"big-events\", and nothing else",
-            "+ token \"tagline read events\": reads \"events\", \"big-events\", \"app_observability_rollup\", \"_monitoring\", and nothing else",
+            "+ token \"tagline read events\": reads \"events\", \"big-events\", \"app_observability_rollup\" and InfluxDB's own (_monitoring), and nothing else",
             "+ task \"tagline rollup 1m events\"",
             "+ task \"tagline rollup 1m big-events\"",
             "+ task \"tagline rollup 1h\"",
@@ -138,30 +139,40 @@ fn a_task_is_its_script_with_the_settings_in_the_place_of_the_defaults() {
     assert_eq!(wanted.tasks[0].flux, format!("{mark}{rollup}"));
     let (hours, deadman) = (&wanted.tasks[1].flux, &wanted.tasks[2].flux);
     assert!(hours.contains("\noption task = {every: 10m, name: \"tagline rollup 1h\"}\n"), "{hours}");
-    assert!(hours.contains("\nnotify = \"on\"\nfloor = 100.0\n"), "{hours}");
+    assert!(hours.contains("\nnotify = \"on\"\nfactor = 9.0\n"), "another check's factor is its own: {hours}");
     let expected = "expected = [{tenant_id: \"acme\", within: 15m}, {tenant_id: \"globex\", within: 90m}]";
     assert!(deadman.contains(expected), "{deadman}");
     assert!(!wanted.tasks.iter().any(|task| task.flux.contains("https://am/x")));
 }
 
 #[test]
-fn each_task_that_is_shipped_is_installed_and_all_its_inputs_are_known() {
-    // What a script says for itself: times and sizes that no setting names.
-    let own = |name: &str| !matches!(name, "bucket" | "rollup_bucket" | "notify" | "expected" | "weeks" | "min_events");
-    let installation = installation(vec![tenant("acme", None, Some(15))]);
+fn each_task_that_is_shipped_is_installed_with_every_setting_that_it_takes() {
+    // What a script says for itself, since no setting names it.
+    const OWN: [(&str, &[&str]); 6] = [
+        ("tasks/rollup-1m", &["start", "stop"]),
+        ("tasks/rollup-1h", &["start", "stop"]),
+        ("tasks/baseline", &["again"]),
+        ("tasks/deadman", &["again"]),
+        ("tasks/series-growth", &["factor", "least", "again"]),
+        ("tasks/task-failures", &["named", "again"]),
+    ];
+    let mut installation = installation(vec![tenant("acme", None, Some(77))]);
+    installation.answers = Answers {
+        rollup_bucket: "our rollups".to_owned(),
+        alert_url: Some(Secret::from("https://am/x")),
+        baseline: Baseline { weeks: 7, min_events: 123, floor: Duration::from_millis(77), factor: 2.25 },
+        ..installation.answers
+    };
     let wanted = Wanted::of(&installation, library::TASKS, ALL).unwrap();
-    assert_eq!(wanted.tasks.len(), library::TASKS.len(), "one bucket: one task a script");
+    assert_eq!(wanted.tasks.len(), library::TASKS.len(), "with one bucket each script is one task");
     for (task, script) in wanted.tasks.iter().zip(library::TASKS) {
-        for input in script.inputs().into_iter().filter(|input| !own(input.name)) {
-            let unbound = format!("\n{} = {}\n", input.name, input.default);
-            let line = task.flux.lines().find(|line| line.starts_with(&format!("{} = ", input.name)));
-            assert!(
-                line.is_some() && !task.flux.contains(&unbound) || input.default.contains("app_observability"),
-                "{}: {line:?}",
-                script.name
-            );
+        assert!(task.name.starts_with(task::PREFIX), "{}", task.name);
+        for input in script.inputs() {
+            let default = format!("{} = {}", input.name, input.default);
+            let stays = task.flux.lines().any(|line| line.split(" // ").next() == Some(&default));
+            let (_, own) = OWN.iter().find(|(name, _)| *name == script.name).unwrap();
+            assert_eq!(stays, own.contains(&input.name), "{}: {default}", script.name);
         }
-        assert!(task.name.starts_with(task::PREFIX));
     }
 }
 
@@ -206,8 +217,11 @@ fn a_token_with_other_rights_is_not_taken_for_ours_and_not_deleted() {
     let wanted = wanted(&installation, ALL);
     for rights in [
         None,
-        Some(BTreeSet::from([(Right::Read, "b0".to_owned())])),
-        Some(BTreeSet::from([(Right::Write, "b0".to_owned()), (Right::Write, "b1".to_owned())])),
+        Some(BTreeSet::from([(Right::Read, To::Bucket("b0".to_owned()))])),
+        Some(BTreeSet::from([
+            (Right::Write, To::Bucket("b0".to_owned())),
+            (Right::Write, To::Bucket("b1".to_owned())),
+        ])),
     ] {
         let mut found = done(&wanted);
         found.tokens[0].rights = rights;
@@ -224,14 +238,14 @@ fn a_task_that_was_edited_is_put_back_and_the_lines_that_differ_are_said() {
     let wanted = wanted(&installation, ALL);
     let mut found = done(&wanted);
     let flux = &mut found.tasks[1].flux;
-    *flux = flux.replace("every: 10m", "every: 1h").replace("floor = 100.0\n", "");
+    *flux = flux.replace("every: 10m", "every: 1h").replace("factor = 9.0\n", "");
     let changed = plan(&found, &wanted);
     says(&changed, &["~ task \"tagline rollup 1h\""]);
     let step = changed.steps.iter().find(|step| step.mark == Mark::Change).unwrap();
     let option = |every| format!("option task = {{every: {every}, name: \"tagline rollup 1h\"}}");
     assert_eq!(
         step.details,
-        [format!("- {}", option("1h")), format!("+ {}", option("10m")), "+ floor = 100.0".to_owned()]
+        [format!("- {}", option("1h")), format!("+ {}", option("10m")), "+ factor = 9.0".to_owned()]
     );
     let action = Action::UpdateTask { id: "t1".to_owned(), flux: wanted.tasks[1].flux.clone() };
     assert_eq!(step.action, Some(action));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use influxdb2::models::permission::Action;
 use secrecy::ExposeSecret as _;
 
-use super::super::literal::{Kind, Literal};
+use super::super::literal::Literal;
 use super::super::script::{BindError, Input, Script};
-use super::{MONITORING, task};
+use super::task;
 use crate::config::{Baseline, Installation, InstalledTenant, Profile, Secret};
 
 /// The rollup bucket of the defaults: tasks of which there is one bear no bucket in their name then.
@@ -62,6 +62,9 @@ pub(super) struct Token {
     pub(super) description: String,
     pub(super) action: Action,
     pub(super) buckets: Vec<String>,
+    /// Whether it may do that to the organisation: who reads that reads the buckets that are InfluxDB's own (`_monitoring`, `_tasks`), and a right to
+    /// one of these alone is none.
+    pub(super) organisation: bool,
 }
 
 /// A task by its name, with its whole text.
@@ -104,10 +107,10 @@ impl Wanted {
             let retention = installation.answers.rollup_retention;
             buckets.push(Bucket { name: rollup_bucket.clone(), retention });
         }
-        let read = buckets.iter().map(|bucket| bucket.name.clone()).chain([MONITORING.to_owned()]).collect();
+        let read = buckets.iter().map(|bucket| bucket.name.clone()).collect();
         let token = |verb: &str, action, buckets| {
             let description = format!("tagline {verb} {}", installation.bucket);
-            Token { description, action, buckets }
+            Token { description, action, buckets, organisation: action == Action::Read }
         };
         let tokens = vec![token("write", Action::Write, raw), token("read", Action::Read, read)];
         Ok(Self {
@@ -201,6 +204,7 @@ fn bound(
     range: Option<(i64, i64)>,
 ) -> Result<String, BindError> {
     let answers = &installation.answers;
+    let baseline = script.name == "tasks/baseline";
     let value = |input: &Input| -> Option<Literal> {
         let Baseline { weeks, min_events, floor, factor } = answers.baseline;
         Some(match input.name {
@@ -213,11 +217,11 @@ fn bound(
                 let within = Literal::duration(tenant.expect_within.unwrap_or_default());
                 Literal::record([("tenant_id", Literal::text(tenant.id.as_str())), ("within", within)])
             })),
-            "weeks" => Literal::int(weeks.into()),
-            "min_events" => Literal::int(min_events.into()),
-            "floor" if input.kind == Kind::Duration => Literal::duration(floor),
-            "floor" => Literal::float(floor.as_secs_f64() * 1e3),
-            "factor" => Literal::float(factor),
+            // Other checks have thresholds of the same names, which no setting names.
+            "weeks" if baseline => Literal::int(weeks.into()),
+            "min_events" if baseline => Literal::int(min_events.into()),
+            "floor" if baseline => Literal::duration(floor),
+            "factor" if baseline => Literal::float(factor),
             _ => return None,
         })
     };

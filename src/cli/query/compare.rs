@@ -14,7 +14,7 @@ use super::p99::few;
 use super::range::Range;
 use super::shown::{Asked, head, lines, rows};
 use super::windows::Windows;
-use super::words::{count, difference, length, ms};
+use super::words::{Words, count, difference, length, ms};
 use super::{Common, Detail, tenants};
 use crate::answers::Literal;
 use crate::config::TenantId;
@@ -126,13 +126,13 @@ pub(super) fn print(
     lines(&table.lines(desk.terminal), out)?;
 
     let windows = Windows::new(range, every);
-    let shown: [(&str, &str, fn(Option<f64>) -> String); 3] =
+    let shown: [(&str, &str, Words); 3] =
         [(a.as_str(), "p99_a", ms), (b.as_str(), "p99_b", ms), ("difference", "p99_difference", difference)];
     let columns = |last| {
         let latest = windows.latest_title(&answer.rows);
         [Column::left("P99").least(10), Column::right(latest), Column::right("peak"), Column::left("at"), last]
     };
-    let cells = |name: &str, column: &str, word: fn(Option<f64>) -> String| {
+    let cells = |name: &str, column: &str, word: Words| {
         let seen = windows.seen(&answer.rows, column);
         let at = seen.peak.map(|(_, at)| windows.at(at)).unwrap_or_default();
         [name.into(), word(seen.latest).into(), word(seen.peak.map(|(value, _)| value)).into(), at.into()]

@@ -138,7 +138,7 @@ impl<'d> Desk<'d> {
         let bucket = Arc::clone(&rollups.bucket);
         let why = match reader.ask(&rollups.flux).await {
             Ok(rows) if rows.is_empty() => {
-                format!("{bucket} holds no rollups of it; `tagline rollup` makes them of the past")
+                format!("{bucket} holds no rollups of it; `tagline rollup --since 7d` makes them of the past")
             }
             Ok(rows) => {
                 let Query { script, flux: _, source, bucket } = rollups;

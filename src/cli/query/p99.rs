@@ -13,7 +13,7 @@ use super::desk::{Answer, Desk, Query, Values, text};
 use super::range::Range;
 use super::shown::{Asked, head, lines, rows};
 use super::windows::{Seen, Windows};
-use super::words::{count, events, length, ms};
+use super::words::{Words, count, events, length, ms};
 use super::{Common, Detail, tenant};
 use crate::answers::{Literal, Reader};
 use crate::config::TenantId;
@@ -101,7 +101,7 @@ pub(super) fn print(
     );
     head(desk.terminal, &sentence, out)?;
 
-    let shown: [(&str, &str, fn(Option<f64>) -> String); 4] =
+    let shown: [(&str, &str, Words); 4] =
         [("P99", "p99", ms), ("P95", "p95", ms), ("P50", "p50", ms), ("events", "events", count)];
     let columns = |last| {
         let latest = windows.latest_title(&answer.rows);
@@ -114,7 +114,7 @@ pub(super) fn print(
             last,
         ]
     };
-    let cells = |name: &str, column: &str, word: fn(Option<f64>) -> String| {
+    let cells = |name: &str, column: &str, word: Words| {
         let Seen { latest, peak } = windows.seen(&answer.rows, column);
         let at = peak.map(|(_, at)| windows.at(at)).unwrap_or_default();
         let peak = word(peak.map(|(value, _)| value));

@@ -6,6 +6,9 @@ use indicatif::HumanCount;
 
 use crate::answers::{Value, table::rfc3339};
 
+/// How a number of some kind is put in words.
+pub(super) type Words = fn(Option<f64>) -> String;
+
 /// `1,240 ms`, `8.4 ms`; `-` where there is none.
 pub(super) fn ms(number: Option<f64>) -> String {
     number.map_or_else(

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Target;
-use crate::answers::install::{Mark, Plan};
+use crate::answers::install::{Mark, Plan, Step};
 
 /// Says each step.
 pub(super) fn plan(plan: &Plan, target: &Target) {
@@ -29,6 +29,10 @@ pub(super) fn done(plan: &Plan) {
     match changes(plan) {
         None => eprintln!("Nothing had to change."),
         Some(changes) => eprintln!("{changes} made."),
+    }
+    let begun = |step: &Step| step.mark == Mark::Create && step.what.starts_with("task \"tagline rollup 1m");
+    if plan.steps.iter().any(begun) {
+        eprintln!("Rollups are made from now on; `tagline rollup --since 7d` makes those of the past.");
     }
 }
 

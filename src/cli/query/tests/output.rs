@@ -200,9 +200,9 @@ fn explain_names_the_cause_in_its_first_words_and_says_what_to_ask_next() {
 action_name=pay, browser=Chrome 131 makes 93% of acme's surplus of slow events.
 acme's P99 is 512 ms above globex's: 712 ms against 200 ms, in the last 1h.
 
-segment                             explains       events  slow  of them  usual
-pay · Chrome 131                     93% ███████▌     204   201      98%   1.0%
-ReportView · render the whole rep…  1.2% ▏             10     2      20%   5.0%
+segment                              explains       events  slow  of them  usual
+pay · Chrome 131                      93% ███████▌     204   201      98%   1.0%
+ReportView · render the whole repo…  1.2% ▏             10     2      20%   5.0%
 
 Next: tagline query slowest --tenant acme --action pay --since 1h
 

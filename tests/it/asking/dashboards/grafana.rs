@@ -99,9 +99,18 @@ async fn panels_show_rows(narrow: bool) {
     let mut asked = 0;
     for (path, dashboard) in dashboards() {
         let (choices, range) = (choices(week, &dashboard, narrow), range(week, &dashboard));
+        let list = dashboard["templating"]["list"].as_array().unwrap().iter();
+        let several: Vec<&str> = list
+            .filter(|variable| variable["includeAll"] == true)
+            .map(|variable| variable["name"].as_str().unwrap())
+            .collect();
         for panel in dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row") {
             let name = format!("{}: {}", path.display(), panel["title"]);
             let query = panel["targets"][0]["query"].as_str().unwrap();
+            // With one choice it was asked already, if it has no part in it.
+            if narrow && !several.iter().any(|name| query.contains(&format!("${{{name}:"))) {
+                continue;
+            }
             let query = with_variables(query, &choices, ".*");
             let query = with_range(&query, range, &window(range, panel), week.bucket.name());
             let rows = week.bucket.query(&query).await;
@@ -116,7 +125,7 @@ async fn panels_show_rows(narrow: bool) {
             asked += 1;
         }
     }
-    assert!(asked >= 30, "only {asked} panels");
+    assert!(asked >= if narrow { 10 } else { 30 }, "only {asked} panels");
 }
 
 #[tokio::test]

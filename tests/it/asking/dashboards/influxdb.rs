@@ -150,7 +150,12 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                     continue;
                 }
                 let name = format!("{}: {}", dashboard["name"], cell["name"]);
-                let rows = week.bucket.query_with(properties["queries"][0]["text"].as_str().unwrap(), Some(&v)).await;
+                let query = properties["queries"][0]["text"].as_str().unwrap();
+                // Where "all" is no choice, the first round has asked the same.
+                if !all && !query.contains("(all)") {
+                    continue;
+                }
+                let rows = week.bucket.query_with(query, Some(&v)).await;
                 let fields = properties["fieldOptions"].as_array().into_iter().flatten();
                 let columns: Vec<String> =
                     fields.map(|field| field["internalName"].as_str().unwrap().to_owned()).collect();
@@ -162,7 +167,7 @@ async fn the_template_makes_the_dashboards_once_and_every_cell_shows_rows() {
                 asked += 1;
             }
         }
-        assert!(asked >= 30, "only {asked} cells");
+        assert!(asked >= if all { 30 } else { 10 }, "only {asked} cells");
         for variable in &listed {
             let arguments = &variable["arguments"];
             if arguments["type"] != "query" {

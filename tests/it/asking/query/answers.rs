@@ -203,7 +203,7 @@ async fn every_question_has_rows_as_json_and_csv_and_its_flux_runs_as_it_is_prin
                     Value::Null => cell.is_empty(),
                     Value::String(text) => text == cell,
                     Value::Number(number) => cell.parse::<f64>().ok() == number.as_f64(),
-                    other => other.to_string() == cell,
+                    other => *other == *cell,
                 };
                 assert!(same, "{question:?} {name}: {cell} and {}", row[name]);
             }

@@ -17,7 +17,8 @@ async fn what_was_changed_by_hand_is_shown_and_put_back() {
 
     // One thing of each kind.
     let flux = minutes["flux"].as_str().unwrap();
-    org.change(&minutes, &json!({ "flux": flux.replace("start = -10m", "start = -3h"), "status": "inactive" }));
+    assert!(flux.contains("every: 1m"), "{flux}");
+    org.change(&minutes, &json!({ "flux": flux.replacen("every: 1m", "every: 7m", 1), "status": "inactive" }));
     org.call("DELETE", &format!("/api/v2/tasks/{}", hours["id"].as_str().unwrap()), &Value::Null);
     let retention = |days: u64| json!({ "retentionRules": [{ "type": "expire", "everySeconds": days * 86_400 }] });
     let path = |bucket: &Value| format!("/api/v2/buckets/{}", bucket["id"].as_str().unwrap());
@@ -32,7 +33,8 @@ async fn what_was_changed_by_hand_is_shown_and_put_back() {
     assert!(added.len() == 2 && added[0].starts_with("token \"tagline read events\""), "{dry}");
     assert_eq!(added[1], "task \"tagline rollup 1h\"");
     assert!(marked(&dry, '~')[0].starts_with("task \"tagline rollup 1m events\"; it is switched off"), "{dry}");
-    assert!(dry.contains("\n      - start = -3h\n      + start = -10m\n"), "{dry}");
+    let (gone, back) = (dry.find("\n      - option task = "), dry.find("\n      + option task = "));
+    assert!(gone < back && dry.contains("every: 7m"), "{dry}");
     let left = marked(&dry, '!');
     assert!(left.len() == 1 && left[0].contains("keeps points for 200d, not for 100d"), "{dry}");
 
