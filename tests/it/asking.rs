@@ -1,6 +1,6 @@
 //! What the stored data answers, asked of a real InfluxDB: the Flux of `flux/`, its tasks, `tagline query`, `tagline setup`, dashboards.
 
-mod checks;
+pub mod checks;
 mod dashboards;
 mod query;
 mod rollups;

@@ -19,16 +19,16 @@ use std::sync::{Arc, Mutex};
 use tagline::answers::{Literal, library};
 
 const SECOND: i64 = 1_000_000_000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
+pub const MINUTE: i64 = 60 * SECOND;
+pub const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// A check's bucket, and who listens to it.
-struct Checked {
+pub struct Checked {
     bucket: Bucket,
     listener: Listener,
     /// The beginning of an hour, not long ago.
-    now: i64,
+    pub now: i64,
 }
 
 /// Takes alerts, as an Alertmanager does; but not those of some tenants.
@@ -81,7 +81,7 @@ fn told(alert: &Value) -> String {
 }
 
 impl Checked {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let now = now_ms() * 1_000_000;
         let checked =
             Self { bucket: influx().bucket_apart("checked"), listener: Listener::start(), now: now - now % HOUR };
@@ -90,7 +90,7 @@ impl Checked {
     }
 
     /// Where alerts go.
-    fn send_to(&self, url: &str) {
+    pub fn send_to(&self, url: &str) {
         let target = format!("/api/v2/orgs/{}/secrets", self.bucket.organization_id());
         let body = json!({ "TAGLINE_ALERT_URL": url }).to_string();
         let answer = self.bucket.call("PATCH", &target, "application/json", body.as_bytes());
@@ -111,7 +111,7 @@ impl Checked {
     }
 
     /// Runs a check as if it were then; the levels and summaries that it told.
-    async fn at(&self, now: i64, task: &str, inputs: &[(&str, Literal)]) -> Result<Vec<String>, String> {
+    pub async fn at(&self, now: i64, task: &str, inputs: &[(&str, Literal)]) -> Result<Vec<String>, String> {
         let script = self.script(task, inputs);
         let option = script.lines().find(|line| line.starts_with("option task")).expect("it is a task");
         let then = script.replace(option, &format!("option now = () => time(v: {now})"));
@@ -141,14 +141,14 @@ impl Checked {
     }
 
     /// An event of a tenant.
-    async fn event(&self, tenant: &str, at: i64) {
+    pub async fn event(&self, tenant: &str, at: i64) {
         self.write(format!("frontend_performance,tenant_id={tenant},view_name=V,action_name=a duration_ms=9i {at}"))
             .await;
     }
 }
 
 /// Tenants that are expected every so many minutes.
-fn expected(tenants: &[(&str, i64)]) -> Vec<(&'static str, Literal)> {
+pub fn expected(tenants: &[(&str, i64)]) -> Vec<(&'static str, Literal)> {
     let record = |&(id, minutes): &(&str, i64)| {
         let within = std::time::Duration::from_secs(60 * minutes.unsigned_abs());
         Literal::record([("tenant_id", Literal::text(id)), ("within", Literal::duration(within))])

@@ -74,7 +74,8 @@ async fn influxdb_runs_each_task_by_itself() {
             rollup_bucket.count("frontend_performance_1m", "p99").await,
             rollup_bucket.count("frontend_performance_1h", "p99").await,
         );
-        if (minutes, hours) == (2, 1) { Ok(()) } else { Err(format!("{minutes} minutes, {hours} hours")) }
+        // The younger one's hour may be over, just.
+        if minutes == 2 && hours >= 1 { Ok(()) } else { Err(format!("{minutes} minutes, {hours} hours")) }
     })
     .await;
     for (name, id) in &tasks {
