@@ -13,7 +13,8 @@ fn events_of(session: u64, range: Range) -> Vec<&'static Event> {
 async fn a_session_is_a_timeline_of_all_its_events_and_of_what_the_backend_did_for_them() {
     let week = week();
     let range = Range::last(week, 24);
-    let event = week.events().find(|event| range.has(event) && event.told_by_backend).expect("the backend tells of some");
+    let event =
+        week.events().find(|event| range.has(event) && event.told_by_backend).expect("the backend tells of some");
     let expected = events_of(event.session, range);
     let asked = [text("tenant", event.tenant), text("session", &event.session())];
     let rows = ask(&week.bucket, "session", &inputs(range, &asked)).await;
@@ -58,9 +59,9 @@ async fn the_slowest_sessions_are_those_of_the_slowest_events_with_their_traces(
     let narrow = [text("tenant", "acme"), text("view", "CheckoutView"), ("most", Literal::int(5))];
     let rows = ask(&week.bucket, "slowest-sessions", &inputs(range, &narrow)).await;
     let mut slowest: BTreeMap<u64, &Event> = BTreeMap::new();
-    for event in week.events().filter(|event| {
-        (event.tenant, event.view) == ("acme", "CheckoutView") && range.has(event)
-    }) {
+    for event in
+        week.events().filter(|event| (event.tenant, event.view) == ("acme", "CheckoutView") && range.has(event))
+    {
         let known = slowest.entry(event.session).or_insert(event);
         if event.duration_ms > known.duration_ms {
             *known = event;
@@ -90,15 +91,33 @@ async fn stored_in_each_mode() -> Bucket {
     let lines = [
         (50, format!("frontend_performance,tenant_id=acme,session_id=s-1,{page} duration_ms=10i,trace_id=\"a\"")),
         (49, format!("web_vitals_lcp,tenant_id=acme,session_id=s-1,path=/ value=1500")),
-        (40, format!("frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=900i,session=\"s-1\",trace_id=\"b\"")),
+        (
+            40,
+            format!(
+                "frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=900i,session=\"s-1\",trace_id=\"b\""
+            ),
+        ),
         (30, format!("frontend_performance,tenant_id=acme,{page} duration_ms=30i,session=\"s-1\"")),
-        (39, format!("frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=800i,session=\"s-10\",trace_id=\"c\"")),
+        (
+            39,
+            format!(
+                "frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=800i,session=\"s-10\",trace_id=\"c\""
+            ),
+        ),
         (38, format!("frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=1i")),
-        (37, format!("frontend_performance,tenant_id=acme-2,session_bucket=3,{page} duration_ms=990i,session=\"s-1\",trace_id=\"b\"")),
+        (
+            37,
+            format!(
+                "frontend_performance,tenant_id=acme-2,session_bucket=3,{page} duration_ms=990i,session=\"s-1\",trace_id=\"b\""
+            ),
+        ),
         (36, format!("frontend_performance,tenant_id=acme-2,session_id=s-1,{page} duration_ms=990i,trace_id=\"a\"")),
         (41, "backend_api_latency,tenant_id=acme,endpoint=/go,http_method=GET latency_ms=5i,trace_id=\"b\"".to_owned()),
         (41, "backend_api_latency,tenant_id=acme,endpoint=/go,http_method=GET latency_ms=6i,trace_id=\"d\"".to_owned()),
-        (41, "backend_api_latency,tenant_id=acme-2,endpoint=/go,http_method=GET latency_ms=7i,trace_id=\"b\"".to_owned()),
+        (
+            41,
+            "backend_api_latency,tenant_id=acme-2,endpoint=/go,http_method=GET latency_ms=7i,trace_id=\"b\"".to_owned(),
+        ),
     ];
     write(&bucket, &lines).await;
     bucket
