@@ -138,10 +138,10 @@ fn unknown(words: &[String]) -> Vec<String> {
     faults
 }
 
-/// Namespace and name of the InfluxDB that the guide takes for an example.
 /// The namespace of the Grafana that docs/dashboards.md speaks of.
 const GRAFANA: &str = "monitoring";
 
+/// Namespace and name of the InfluxDB that the guide takes for an example.
 const EXAMPLE_INFLUXDB: (&str, &str) = ("observability", "influxdb");
 
 const KINDS: [&str; 6] = ["statefulset", "deployment", "daemonset", "service", "persistentvolumeclaim", "pod"];
