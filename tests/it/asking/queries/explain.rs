@@ -76,8 +76,7 @@ async fn without_a_cause_no_view_action_or_browser_is_blamed() {
         for (a, b) in [("acme", "globex"), ("acme", "initech"), ("globex", "initech"), ("globex", "acme")] {
             let rows = ask(&week.bucket, "explain", &inputs(range, &tenants(a, b))).await;
             let allowed = BTreeSet::from(["(everywhere)", "(more of what is slow for both)"]);
-            let blamed: Vec<_> =
-                segments(&rows).into_iter().filter(|segment| !allowed.contains(segment)).collect();
+            let blamed: Vec<_> = segments(&rows).into_iter().filter(|segment| !allowed.contains(segment)).collect();
             assert_eq!(blamed, [""; 0], "{a} against {b}, {from_days} days: {rows:?}");
         }
     }
@@ -122,7 +121,8 @@ async fn a_segment_that_the_other_tenant_does_not_have_is_found() {
 #[tokio::test]
 async fn two_causes_are_two_rows_that_share_the_whole() {
     let bucket = influx().bucket("explain");
-    for (view, browser, slow) in [("V", "A", 80), ("V", "B", 5), ("W", "A", 5), ("W", "B", 40), ("X", "A", 5), ("X", "B", 5)]
+    for (view, browser, slow) in
+        [("V", "A", 80), ("V", "B", 5), ("W", "A", 5), ("W", "B", 40), ("X", "A", 5), ("X", "B", 5)]
     {
         let tags = format!("view_name={view},action_name=go,browser={browser}");
         write(&bucket, &events("a", &tags, 500, slow)).await;

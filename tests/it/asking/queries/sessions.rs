@@ -13,7 +13,8 @@ fn events_of(session: u64, range: Range) -> Vec<&'static Event> {
 async fn a_session_is_a_timeline_of_all_its_events_and_of_what_the_backend_did_for_them() {
     let week = week();
     let range = Range::last(week, 24);
-    let event = week.events().find(|event| range.has(event) && event.told_by_backend).expect("the backend tells of some");
+    let event =
+        week.events().find(|event| range.has(event) && event.told_by_backend).expect("the backend tells of some");
     let expected = events_of(event.session, range);
     let asked = [text("tenant", event.tenant), text("session", &event.session())];
     let rows = ask(&week.bucket, "session", &inputs(range, &asked)).await;
@@ -58,9 +59,9 @@ async fn the_slowest_sessions_are_those_of_the_slowest_events_with_their_traces(
     let narrow = [text("tenant", "acme"), text("view", "CheckoutView"), ("most", Literal::int(5))];
     let rows = ask(&week.bucket, "slowest-sessions", &inputs(range, &narrow)).await;
     let mut slowest: BTreeMap<u64, &Event> = BTreeMap::new();
-    for event in week.events().filter(|event| {
-        (event.tenant, event.view) == ("acme", "CheckoutView") && range.has(event)
-    }) {
+    for event in
+        week.events().filter(|event| (event.tenant, event.view) == ("acme", "CheckoutView") && range.has(event))
+    {
         let known = slowest.entry(event.session).or_insert(event);
         if event.duration_ms > known.duration_ms {
             *known = event;
@@ -90,15 +91,33 @@ async fn stored_in_each_mode() -> Bucket {
     let lines = [
         (50, format!("frontend_performance,tenant_id=acme,session_id=s-1,{page} duration_ms=10i,trace_id=\"a\"")),
         (49, format!("web_vitals_lcp,tenant_id=acme,session_id=s-1,path=/ value=1500")),
-        (40, format!("frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=900i,session=\"s-1\",trace_id=\"b\"")),
+        (
+            40,
+            format!(
+                "frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=900i,session=\"s-1\",trace_id=\"b\""
+            ),
+        ),
         (30, format!("frontend_performance,tenant_id=acme,{page} duration_ms=30i,session=\"s-1\"")),
-        (39, format!("frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=800i,session=\"s-10\",trace_id=\"c\"")),
+        (
+            39,
+            format!(
+                "frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=800i,session=\"s-10\",trace_id=\"c\""
+            ),
+        ),
         (38, format!("frontend_performance,tenant_id=acme,session_bucket=3,{page} duration_ms=1i")),
-        (37, format!("frontend_performance,tenant_id=acme-2,session_bucket=3,{page} duration_ms=990i,session=\"s-1\",trace_id=\"b\"")),
+        (
+            37,
+            format!(
+                "frontend_performance,tenant_id=acme-2,session_bucket=3,{page} duration_ms=990i,session=\"s-1\",trace_id=\"b\""
+            ),
+        ),
         (36, format!("frontend_performance,tenant_id=acme-2,session_id=s-1,{page} duration_ms=990i,trace_id=\"a\"")),
         (41, "backend_api_latency,tenant_id=acme,endpoint=/go,http_method=GET latency_ms=5i,trace_id=\"b\"".to_owned()),
         (41, "backend_api_latency,tenant_id=acme,endpoint=/go,http_method=GET latency_ms=6i,trace_id=\"d\"".to_owned()),
-        (41, "backend_api_latency,tenant_id=acme-2,endpoint=/go,http_method=GET latency_ms=7i,trace_id=\"b\"".to_owned()),
+        (
+            41,
+            "backend_api_latency,tenant_id=acme-2,endpoint=/go,http_method=GET latency_ms=7i,trace_id=\"b\"".to_owned(),
+        ),
     ];
     write(&bucket, &lines).await;
     bucket
@@ -159,4 +178,22 @@ async fn an_id_that_is_a_pattern_is_taken_as_it_stands() {
     assert_eq!(seen, [("a.*|(", 1), ("abc", 1)], "{rows:?}");
     let rows = ask(&bucket, "session", &[text("tenant", "acme"), text("session", "a.*|(")]).await;
     assert_eq!(rows.len(), 1, "{rows:?}");
+}
+
+#[tokio::test]
+async fn what_another_tenant_did_at_the_same_moment_is_not_in_the_slowest_sessions() {
+    let bucket = influx().bucket("sessions");
+    let at = crate::support::now_ms() * 1_000_000 - 60_000_000_000;
+    let line = |tenant: &str, duration: u32, session: &str| {
+        format!(
+            "frontend_performance,tenant_id={tenant},view_name=V,action_name=go duration_ms={duration}i,session=\"{session}\" {at}\n"
+        )
+    };
+    let answer = bucket.write(line("acme", 10, "mine") + &line("acme-2", 900, "theirs")).await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    // One only, for which the other's would have to make room.
+    let one = [text("tenant", "acme"), ("most", Literal::int(1))];
+    let rows = ask(&bucket, "slowest-sessions", &one).await;
+    let seen: Vec<_> = rows.iter().map(|row| (row.text("session"), row.float("slowest_ms"))).collect();
+    assert_eq!(seen, [("mine", 10.0)]);
 }

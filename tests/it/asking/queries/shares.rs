@@ -38,8 +38,13 @@ async fn apdex_counts_each_event_as_satisfied_tolerating_or_frustrated() {
 #[tokio::test]
 async fn a_value_on_a_threshold_of_web_vitals_is_on_the_better_side() {
     let bucket = influx().bucket("vitals");
-    let thresholds =
-        [("lcp", 2500.0, 4000.0), ("inp", 200.0, 500.0), ("cls", 0.1, 0.25), ("fcp", 1800.0, 3000.0), ("ttfb", 800.0, 1800.0)];
+    let thresholds = [
+        ("lcp", 2500.0, 4000.0),
+        ("inp", 200.0, 500.0),
+        ("cls", 0.1, 0.25),
+        ("fcp", 1800.0, 3000.0),
+        ("ttfb", 800.0, 1800.0),
+    ];
     let mut lines = Vec::new();
     for (metric, good, poor) in thresholds {
         for value in [good, good * 1.01, poor, poor * 1.01] {
@@ -178,7 +183,8 @@ async fn backend_edge_and_frontend_agree_with_what_was_sent_minute_by_minute() {
             assert_eq!(number("edge_errors"), count(week, failed), "{row:?}");
         }
         if let Some(p99) = row.get("backend_p99_ms") {
-            let latencies = week.events().filter(|event| of(event) && event.told_by_backend).map(|event| event.backend_ms);
+            let latencies =
+                week.events().filter(|event| of(event) && event.told_by_backend).map(|event| event.backend_ms);
             let p99: f64 = p99.parse().expect("a number");
             assert!(p99 <= latencies.max().map_or(0.0, f64::from), "{row:?}");
             both += i32::from(row.get("frontend_p99_ms").is_some() && row.get("edge_p99_ms").is_some());
