@@ -176,7 +176,7 @@ series = (tenant, days) => {
             |> map(fn: (r) => ({_value: r._value, tenant_id: tenant, name: ""}))
 }
 tenants =
-    schema.tagValues(bucket: bucket, tag: "tenant_id", start: -1d)
+    schema.tagValues(bucket: bucket, tag: "tenant_id", start: -1d, stop: now())
         |> findColumn(fn: (key) => true, column: "_value")
 counted = (days, name) =>
     union(tables: array.map(arr: array.concat(arr: tenants, v: ["", ""]), fn: (x) => series(tenant: x, days: days)))

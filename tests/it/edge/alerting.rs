@@ -4,6 +4,7 @@ mod routing;
 mod rules;
 mod runbook;
 mod silences;
+mod tasks;
 
 use crate::support::manifests::Manifests;
 use serde_json::Value;
