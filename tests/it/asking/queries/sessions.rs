@@ -179,3 +179,21 @@ async fn an_id_that_is_a_pattern_is_taken_as_it_stands() {
     let rows = ask(&bucket, "session", &[text("tenant", "acme"), text("session", "a.*|(")]).await;
     assert_eq!(rows.len(), 1, "{rows:?}");
 }
+
+#[tokio::test]
+async fn what_another_tenant_did_at_the_same_moment_is_not_in_the_slowest_sessions() {
+    let bucket = influx().bucket("sessions");
+    let at = crate::support::now_ms() * 1_000_000 - 60_000_000_000;
+    let line = |tenant: &str, duration: u32, session: &str| {
+        format!(
+            "frontend_performance,tenant_id={tenant},view_name=V,action_name=go duration_ms={duration}i,session=\"{session}\" {at}\n"
+        )
+    };
+    let answer = bucket.write(line("acme", 10, "mine") + &line("acme-2", 900, "theirs")).await;
+    assert_eq!(answer.status, 204, "{}", answer.text());
+    // One only, for which the other's would have to make room.
+    let one = [text("tenant", "acme"), ("most", Literal::int(1))];
+    let rows = ask(&bucket, "slowest-sessions", &one).await;
+    let seen: Vec<_> = rows.iter().map(|row| (row.text("session"), row.float("slowest_ms"))).collect();
+    assert_eq!(seen, [("mine", 10.0)]);
+}
