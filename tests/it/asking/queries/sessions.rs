@@ -90,7 +90,7 @@ async fn stored_in_each_mode() -> Bucket {
     let page = "view_name=V,action_name=go";
     let lines = [
         (50, format!("frontend_performance,tenant_id=acme,session_id=s-1,{page} duration_ms=10i,trace_id=\"a\"")),
-        (49, format!("web_vitals_lcp,tenant_id=acme,session_id=s-1,path=/ value=1500")),
+        (49, "web_vitals_lcp,tenant_id=acme,session_id=s-1,path=/ value=1500".to_owned()),
         (
             40,
             format!(
