@@ -141,14 +141,17 @@ async fn minutes_and_hours_say_what_was_measured() {
 #[tokio::test]
 async fn a_window_that_is_not_over_is_left_out() {
     let mut rollup = Rollup::new();
-    rollup.happened(SIX, PAY, [100]).await;
-    rollup.happened(SIX + HOUR, PAY, [200]).await;
-    rollup.run("rollup-1m", SIX + 10 * SECOND, SIX + HOUR + 59 * SECOND).await;
+    for at in [SIX, SIX + HOUR, SIX + HOUR + 30 * MINUTE] {
+        rollup.happened(at, PAY, [100]).await;
+    }
+    rollup.run("rollup-1m", SIX + 10 * SECOND, SIX + HOUR + 30 * MINUTE + 59 * SECOND).await;
     rollup.run("rollup-1h", SIX + 10 * SECOND, SIX + HOUR + 59 * MINUTE).await;
-    for measurement in ["frontend_performance_1m", "frontend_performance_1h"] {
+    for (measurement, expected) in
+        [("frontend_performance_1m", &[SIX, SIX + HOUR][..]), ("frontend_performance_1h", &[SIX])]
+    {
         let rows = rollup.rows(measurement).await;
         let times: Vec<i64> = rows.iter().map(|row| row.nanos("_time")).collect();
-        assert_eq!(times, [SIX], "{measurement}");
+        assert_eq!(times, expected, "{measurement}");
     }
 }
 
